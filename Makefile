@@ -1,0 +1,133 @@
+# anygate. `make run` and `make test` do all the set-up on Debian 12; `make` builds the daemon.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CC       = gcc
+SECONDS ?= 60
+
+BUILD = build
+ASAN  = $(BUILD)/asan
+
+APP = app/arena.c app/env.c app/request.c app/lookup.c app/response.c app/router.c app/tree.c \
+	app/path.c app/text.c app/status.c app/task.c app/async/timer.c app/host/load.c \
+	app/builtin/builtin.c app/builtin/env.c app/builtin/hello.c app/builtin/echo.c
+PROTOCOLS = protocols/protocols.c protocols/scan.c protocols/cgi.c protocols/fastcgi.c \
+	protocols/scgi.c protocols/uwsgi.c protocols/http.c protocols/http_head.c \
+	protocols/http_chunk.c
+DAEMON = daemon/conn.c daemon/worker.c daemon/deadline.c daemon/master.c daemon/socket.c \
+	daemon/privileges.c daemon/log.c daemon/options.c daemon/config.c daemon/config_build.c \
+	daemon/config_types.c daemon/config_address.c daemon/config_keys.c
+SOURCES = $(APP) $(PROTOCOLS) $(DAEMON)
+
+UNIT = tests/unit/test_http.c tests/unit/test_fastcgi.c tests/unit/test_scgi.c \
+	tests/unit/test_uwsgi.c tests/unit/test_router.c tests/unit/test_path.c \
+	tests/unit/test_text.c tests/unit/test_load.c tests/unit/test_config.c \
+	tests/unit/test_config_errors.c
+E2E =
+SUPPORT = tests/support/decoding.c
+
+# Applications as shared objects: examples, and what tests load.
+EXAMPLES = hello form slow download
+UNIT_APPS = good other_abi no_entry fails
+E2E_APPS =
+PEERS =
+
+WARNINGS = -Wall -Wextra -Wshadow -Werror
+HARDENING = -fstack-protector-strong -fstack-clash-protection -fPIE
+CFLAGS ?= -O2 -g
+COMMON = -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -MMD -MP
+PLAIN  = $(COMMON) $(CFLAGS) -D_FORTIFY_SOURCE=2 $(HARDENING)
+SANE   = $(COMMON) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=undefined -DANYGATE_SANITIZED -I. \
+	-DSOURCE_DIR='"$(CURDIR)"' -DBUILD_DIR='"$(CURDIR)/$(ASAN)"'
+LIBS   = -levent_core -linih -lcrypto -ldl
+# what loaded applications call
+EXPORT = -Wl,--export-dynamic-symbol='ag_*'
+LDFLAGS ?= -pie -Wl,-z,relro,-z,now
+
+PLAIN_OBJECTS = $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/daemon/main.o
+SANE_OBJECTS  = $(SOURCES:%.c=$(ASAN)/%.o)
+TEST_OBJECTS  = $(UNIT:%.c=$(ASAN)/%.o) $(E2E:%.c=$(ASAN)/%.o) $(SUPPORT:%.c=$(ASAN)/%.o)
+TEST_APPS = $(EXAMPLES:%=$(ASAN)/apps/%.so) $(UNIT_APPS:%=$(ASAN)/apps/%.so) \
+	$(E2E_APPS:%=$(ASAN)/apps/%.so)
+
+.PHONY: all deps run test check lint fuzz bench install uninstall clean
+.DELETE_ON_ERROR:
+
+all: $(BUILD)/anygate
+
+$(BUILD)/anygate: $(PLAIN_OBJECTS)
+	$(CC) $(LDFLAGS) $(EXPORT) -o $@ $^ $(LIBS)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(PLAIN) -c -o $@ $<
+
+$(ASAN)/anygate: $(SANE_OBJECTS) $(ASAN)/daemon/main.o
+	$(CC) -fsanitize=address,undefined $(EXPORT) -o $@ $^ $(LIBS)
+
+$(ASAN)/tests: $(SANE_OBJECTS) $(TEST_OBJECTS)
+	$(CC) -fsanitize=address,undefined $(EXPORT) -o $@ $^ $(LIBS) -lcriterion
+
+$(ASAN)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(SANE) -c -o $@ $<
+
+APP_CC = $(CC) -std=gnu11 -O2 -g $(WARNINGS) -shared -fPIC -idirafter app
+
+$(ASAN)/apps/%.so: app/examples/%.c app/anygate.h
+	@mkdir -p $(@D)
+	umask 022 && $(APP_CC) -o $@ $<
+
+$(ASAN)/apps/%.so: tests/unit/apps/%.c app/anygate.h
+	@mkdir -p $(@D)
+	umask 022 && $(APP_CC) -o $@ $<
+
+$(ASAN)/apps/%.so: tests/e2e/apps/%.c app/anygate.h
+	@mkdir -p $(@D)
+	umask 022 && $(APP_CC) -o $@ $<
+
+$(ASAN)/peers/%: tests/e2e/peers/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -g $(WARNINGS) -o $@ $< -lfcgi
+
+# What is missing is installed once; the other targets call this first.
+deps:
+	@tests/support/deps
+
+run: deps
+	@$(MAKE) --no-print-directory -j2 all
+	@deploy/demo/run $(BUILD)/anygate
+
+test: deps
+	@$(MAKE) --no-print-directory -j2 all check
+
+check: $(ASAN)/tests $(ASAN)/anygate $(TEST_APPS) $(PEERS:%=$(ASAN)/peers/%)
+	tests/support/check $(ASAN)/tests
+
+C_FILES = $(shell git ls-files '*.c' '*.h' 2>/dev/null || find app protocols daemon tests -name '*.[ch]')
+
+lint: deps
+	@$(MAKE) --no-print-directory -j2 all
+	tests/support/layers
+	clang-format --dry-run -Werror $(C_FILES)
+	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
+		--inline-suppr --suppressions-list=tests/support/cppcheck -D__x86_64__ -D_GNU_SOURCE \
+		-j2 app protocols daemon
+	$(CC) -x c++ -std=c++11 -fsyntax-only -Wall -Wextra -Werror app/anygate.h
+
+install: all
+	install -Dm755 $(BUILD)/anygate $(DESTDIR)$(PREFIX)/bin/anygate
+	install -Dm644 app/anygate.h $(DESTDIR)$(PREFIX)/include/anygate.h
+	install -Dm644 daemon/anygate.8 $(DESTDIR)$(PREFIX)/share/man/man8/anygate.8
+	install -Dm644 etc/anygate.ini $(DESTDIR)$(PREFIX)/share/doc/anygate/anygate.ini
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/anygate $(DESTDIR)$(PREFIX)/include/anygate.h \
+		$(DESTDIR)$(PREFIX)/share/man/man8/anygate.8
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/anygate
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(PLAIN_OBJECTS:.o=.d) $(SANE_OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d)

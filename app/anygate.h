@@ -1,0 +1,208 @@
+/*
+ * anygate: what an application sees. This header is all it includes; C11 and C++11.
+ *
+ *	#include <anygate.h>
+ *
+ *	static int hello(struct ag_request *req)
+ *	{
+ *		ag_printf(req, "Hello, %s\n", ag_arg(req, "name", "world"));
+ *		return 200;
+ *	}
+ *
+ *	AG_APP(app)
+ *	{
+ *		ag_get(app, "/", hello);
+ *	}
+ *
+ *	cc -shared -fPIC hello.c -o hello.so && anygate ./hello.so
+ *
+ * A handler is written straight down. The calls marked "suspends" wait without blocking: the
+ * worker serves other requests meanwhile. A worker is one thread, so a handler needs no lock, but
+ * between two suspending calls it must not block (no sleep(3), no slow read(2)).
+ *
+ * Whatever the gate (FastCGI, SCGI, uwsgi, HTTP/1.1), the request reads the same: CGI/1.1
+ * variables, RFC 3875. Strings handed out are NUL-terminated, belong to the request and live until
+ * its handler returns. Names are looked up byte by byte unless said otherwise.
+ */
+#ifndef ANYGATE_H
+#define ANYGATE_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Grows when an application compiled against an older header would misbehave; checked at load. */
+#define AG_ABI 1
+
+/*
+ * What calls answer below zero. A call that failed with AG_GONE, AG_TIMEOUT or AG_REFUSED goes on
+ * failing; the handler should release what it holds and return, its status no longer matters.
+ */
+#define AG_GONE    (-1) /* the client went away, or what it sent ended too early */
+#define AG_TIMEOUT (-2) /* the client was too slow: limits.body_timeout, limits.write_timeout */
+#define AG_REFUSED (-3) /* the body breaks the protocol's rules or a limit; answered for you */
+#define AG_INVALID (-4) /* the argument is not allowed here; nothing was changed */
+#define AG_NOMEM   (-5) /* the request's memory is used up */
+
+struct ag_app;     /* one application in one worker */
+struct ag_request; /* one request, from its head until its handler has returned */
+
+/*
+ * Answers the request; returns its HTTP status (100 to 599 but 1xx). A status with nothing written
+ * gets the default error page where it is 400 or above. Runs on a stack of its own
+ * (daemon.stack_size, 256 KiB): no recursion without bound, no huge arrays.
+ */
+typedef int ag_handler(struct ag_request *req);
+
+/*
+ * The entry point of a shared object: AG_APP(app) { ... } registers the routes. Runs once in each
+ * worker, before its first request, on the worker's own stack: nothing in it may suspend.
+ */
+#define AG_APP(app)                                                                                \
+	AG_EXTERN const unsigned ag_app_abi;                                                       \
+	AG_EXTERN void ag_app_setup(struct ag_app *app);                                           \
+	AG_EXPORT const unsigned ag_app_abi = AG_ABI;                                              \
+	AG_EXPORT void ag_app_setup(struct ag_app *app)
+#define AG_EXPORT __attribute__((visibility("default")))
+#ifdef __cplusplus
+#define AG_EXTERN extern "C"
+#else
+#define AG_EXTERN extern
+#endif
+#define AG_PRINTF(text, first) __attribute__((format(printf, text, first)))
+
+/* ---- the application: routes and settings (in AG_APP only) ---- */
+
+/*
+ * Sends requests for `pattern` with `method` to `handler`. A pattern begins with "/" and is made of
+ * segments: literal ("/users"), ":name" (one segment, not empty) and, as the last, "*name" (the
+ * rest, may be empty). Literal beats ":name" beats "*name". The path is compared decoded, after the
+ * mount. `method` NULL stands for every method. HEAD is served by GET's handler, OPTIONS is
+ * answered with Allow, another method with 405 and Allow (RFC 9110 15.5.6). A bad or repeated
+ * pattern fails the application's load with a line that names it.
+ */
+void ag_route(struct ag_app *app, const char *method, const char *pattern, ag_handler *handler);
+void ag_get(struct ag_app *app, const char *pattern, ag_handler *handler);
+void ag_post(struct ag_app *app, const char *pattern, ag_handler *handler);
+
+/* The key of this application's configuration section [app NAME], or `fallback`. */
+const char *ag_config(struct ag_app *app, const char *key, const char *fallback);
+
+/* Fails the load: anygate prints the line and does not start. Only the first call counts. */
+void ag_fail(struct ag_app *app, const char *format, ...) AG_PRINTF(2, 3);
+
+/* ---- what was asked ---- */
+
+const char *ag_method(const struct ag_request *req); /* REQUEST_METHOD, a token, as it came */
+const char *ag_path(const struct ag_request *req);   /* after the mount; decoded, no dot segments */
+const char *ag_mount(const struct ag_request *req);  /* "" or "/prefix" */
+const char *ag_query(const struct ag_request *req);  /* QUERY_STRING, raw; "" where there is none */
+const char *ag_protocol(const struct ag_request *req); /* "fastcgi", "scgi", "uwsgi" or "http" */
+int ag_worker(const struct ag_request *req);           /* the worker's number, from 1 */
+
+/* What ":name" or "*name" of the route matched, or NULL. */
+const char *ag_param(const struct ag_request *req, const char *name);
+
+/* The first value of a query argument, decoded ("+" is a blank), or `fallback`. */
+const char *ag_arg(struct ag_request *req, const char *name, const char *fallback);
+
+/* The i-th query argument in order: true and both strings, or false past the last. */
+bool ag_arg_at(struct ag_request *req, size_t i, const char **name, const char **value);
+
+/* A CGI variable, or NULL: ag_env(req, "REMOTE_ADDR"). */
+const char *ag_env(const struct ag_request *req, const char *name);
+
+/* The i-th CGI variable in order: true and both strings, or false past the last. */
+bool ag_env_at(const struct ag_request *req, size_t i, const char **name, const char **value);
+
+/* A request header by its HTTP name, whatever its case: ag_header(req, "accept"). Or NULL. */
+const char *ag_header(const struct ag_request *req, const char *name);
+
+/* A cookie's value as it was sent, or NULL. Both "; " and ", " separate cookies. */
+const char *ag_cookie(struct ag_request *req, const char *name);
+
+/* The body's length in bytes: 0 without a body, -1 where it is not known before its end. */
+int64_t ag_length(const struct ag_request *req);
+
+/*
+ * Reads up to `size` bytes of the body as they come. Suspends until there is at least one.
+ * Returns the count, 0 at the end of the body, or AG_GONE, AG_TIMEOUT, AG_REFUSED.
+ */
+ssize_t ag_read(struct ag_request *req, void *buffer, size_t size);
+
+/* True once the client is known to have gone away. Costs nothing; never suspends. */
+bool ag_aborted(const struct ag_request *req);
+
+/* ---- the answer ---- */
+
+/*
+ * Sets a response header, replacing one of the same name; ag_header_add keeps those before it.
+ * Refused with AG_INVALID: a name that is not a token, a value with CR, LF, NUL or another control
+ * byte (RFC 9110 5.5), fields anygate answers for (Connection, Keep-Alive, Transfer-Encoding,
+ * Trailer, Upgrade, Status, Date), a Content-Length that is not a number, and any header once the
+ * head has been sent. AG_NOMEM above 32 KiB of headers. Content-Type is text/plain; charset=utf-8
+ * unless set.
+ */
+int ag_set_header(struct ag_request *req, const char *name, const char *value);
+int ag_add_header(struct ag_request *req, const char *name, const char *value);
+
+/*
+ * Adds a Set-Cookie header (RFC 6265): `attributes` as they stand in the header, for example
+ * "Path=/; HttpOnly; SameSite=Lax", or NULL. AG_INVALID for a name or value outside its grammar.
+ */
+int ag_set_cookie(
+        struct ag_request *req, const char *name, const char *value, const char *attributes);
+
+/* Sets Location and returns `status`, for `return ag_redirect(req, 303, "/done");`. */
+int ag_redirect(struct ag_request *req, int status, const char *location);
+
+/*
+ * Writes to the body. Short answers leave in one piece with an exact Content-Length when the
+ * handler returns; longer ones are streamed with the status set by ag_status (200 unless set).
+ * Suspends while the client is slower than the handler. `data` may be reused at once.
+ * Returns 0, AG_GONE, AG_TIMEOUT, or AG_INVALID past an announced Content-Length.
+ */
+int ag_write(struct ag_request *req, const void *data, size_t size);
+int ag_puts(struct ag_request *req, const char *text);
+int ag_printf(struct ag_request *req, const char *format, ...) AG_PRINTF(2, 3);
+int ag_vprintf(struct ag_request *req, const char *format, va_list arguments) AG_PRINTF(2, 0);
+
+/* Writes text as a JSON string with its quotes; bytes that are not UTF-8 become \u00XX each. */
+int ag_json(struct ag_request *req, const char *text);
+int ag_json_bytes(struct ag_request *req, const char *text, size_t size);
+
+/* Writes text with & < > " ' replaced, for HTML text and quoted attributes. */
+int ag_html(struct ag_request *req, const char *text);
+
+/* Sends what was written so far, and the head before it. May suspend like ag_write. */
+int ag_flush(struct ag_request *req);
+
+/* The status for an answer that is streamed before the handler returns. AG_INVALID once sent. */
+int ag_status(struct ag_request *req, int status);
+
+/* ---- waiting, memory, log ---- */
+
+/* Suspends for `ms` milliseconds. Returns 0, or AG_GONE at once when the client goes away. */
+int ag_sleep(struct ag_request *req, unsigned ms);
+
+/* Memory that lives as long as the request, aligned for any type; NULL when its limit is reached.
+ */
+void *ag_alloc(struct ag_request *req, size_t size);
+
+/* One line in the error log, with the request's method and URI. Control bytes are escaped. */
+void ag_log(struct ag_request *req, const char *format, ...) AG_PRINTF(2, 3);
+
+/* The standard reason phrase of a status, or "Unknown". */
+const char *ag_reason(int status);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,131 @@
+#include "arena.h"
+
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct block {
+	struct block *next;
+	size_t size; /* ARENA_BLOCK for those that go back to the pool */
+};
+
+/* Blocks that a pool keeps; more than a busy worker's requests need at a time is given back. */
+#define POOL_KEEPS 256
+
+/* Under AddressSanitizer every block is fresh, so that a use after the request ends is seen. */
+#ifdef ANYGATE_SANITIZED
+#define POOL_MAX 0
+#else
+#define POOL_MAX POOL_KEEPS
+#endif
+
+void *block_get(struct block_pool *pool, size_t size)
+{
+	struct block *block = pool->free;
+
+	if (!block)
+		return malloc(size);
+	pool->free = block->next;
+	pool->count--;
+	return block;
+}
+
+void block_put(struct block_pool *pool, void *memory)
+{
+	struct block *block = memory;
+
+	if (pool->count >= POOL_MAX) {
+		free(block);
+		return;
+	}
+	block->next = pool->free;
+	pool->free = block;
+	pool->count++;
+}
+
+void block_pool_free(struct block_pool *pool)
+{
+	while (pool->free)
+		free(block_get(pool, 0));
+}
+
+void arena_init(struct arena *arena, struct block_pool *pool, size_t cap)
+{
+	*arena = (struct arena){ .pool = pool, .left = cap };
+}
+
+/* Puts a block with room for `size` bytes in front. A large one does not end the use of the other.
+ */
+static char *arena_grow(struct arena *arena, size_t size)
+{
+	size_t whole = ARENA_BLOCK;
+	bool large = size > ARENA_BLOCK - sizeof(struct block);
+
+	if (large && __builtin_add_overflow(size, sizeof(struct block), &whole))
+		return NULL;
+	if (whole > arena->left)
+		return NULL;
+	struct block *block = large ? malloc(whole) : block_get(arena->pool, ARENA_BLOCK);
+	if (!block)
+		return NULL;
+	arena->left -= whole;
+	block->size = whole;
+	if (large && arena->blocks) {
+		block->next = arena->blocks->next;
+		arena->blocks->next = block;
+		return (char *)(block + 1);
+	}
+	block->next = arena->blocks;
+	arena->blocks = block;
+	arena->at = (char *)(block + 1) + size;
+	arena->end = (char *)block + whole;
+	return (char *)(block + 1);
+}
+
+char *arena_text(struct arena *arena, size_t size)
+{
+	if ((size_t)(arena->end - arena->at) < size)
+		return arena_grow(arena, size);
+	char *at = arena->at;
+
+	arena->at += size;
+	return at;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+	size_t skip = -(uintptr_t)arena->at & (alignof(max_align_t) - 1);
+
+	if ((size_t)(arena->end - arena->at) < skip ||
+	        (size_t)(arena->end - arena->at) - skip < size)
+		return arena_grow(arena, size);
+	char *at = arena->at + skip;
+
+	arena->at = at + size;
+	return at;
+}
+
+char *arena_copy(struct arena *arena, const char *text, size_t length)
+{
+	char *copy = length < SIZE_MAX ? arena_text(arena, length + 1) : NULL;
+
+	if (!copy)
+		return NULL;
+	memcpy(copy, text, length);
+	copy[length] = '\0';
+	return copy;
+}
+
+void arena_free(struct arena *arena)
+{
+	for (struct block *block = arena->blocks, *next; block; block = next) {
+		next = block->next;
+		if (block->size == ARENA_BLOCK)
+			block_put(arena->pool, block);
+		else
+			free(block);
+	}
+	*arena = (struct arena){ .pool = arena->pool };
+}

@@ -1,0 +1,48 @@
+/*
+ * Memory of one request: allocated in pieces, freed in one stroke. It grows by blocks from the
+ * worker's pool, up to a cap; what is larger than a block gets a block of its own.
+ */
+#ifndef APP_ARENA_H
+#define APP_ARENA_H
+
+#include <stddef.h>
+
+/* Free blocks of one size, kept for the next request; one pool per worker. Zeroed is empty. */
+struct block_pool {
+	struct block *free;
+	unsigned count;
+};
+
+struct arena {
+	struct block_pool *pool;
+	struct block *blocks; /* newest first */
+	char *at, *end;       /* what is free in the newest block */
+	size_t left;          /* bytes that may still be taken from the system */
+};
+
+/* Bytes of a pooled block, its own header included: one page. */
+#define ARENA_BLOCK 4096
+
+/* An empty arena that may hold `cap` bytes in all. `pool` must outlive it. */
+void arena_init(struct arena *arena, struct block_pool *pool, size_t cap);
+
+/* `size` bytes aligned for any type, not zeroed; NULL above the cap or without memory. */
+void *arena_alloc(struct arena *arena, size_t size);
+
+/* The same without alignment, for text. */
+char *arena_text(struct arena *arena, size_t size);
+
+/* A NUL-terminated copy; NULL like arena_alloc. */
+char *arena_copy(struct arena *arena, const char *text, size_t length);
+
+/* Gives every block back. The arena may be used again after arena_init. */
+void arena_free(struct arena *arena);
+
+/* A block of `size` bytes that is no arena's; one pool has one size, at least a pointer's. */
+void *block_get(struct block_pool *pool, size_t size);
+void block_put(struct block_pool *pool, void *block);
+
+/* Frees what a pool keeps. */
+void block_pool_free(struct block_pool *pool);
+
+#endif

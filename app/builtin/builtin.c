@@ -1,0 +1,10 @@
+#include "builtin.h"
+
+#include <stddef.h>
+
+const struct builtin builtins[] = {
+	{ "env", builtin_env, "shows the request as the application sees it, as JSON" },
+	{ "hello", builtin_hello, "answers \"Hello, world\"" },
+	{ "echo", builtin_echo, "sends the body of the request back as it comes" },
+	{ NULL, NULL, NULL },
+};

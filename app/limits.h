@@ -1,0 +1,18 @@
+/* What one peer may use: section [limits] of the configuration. Read-only once a worker runs. */
+#ifndef APP_LIMITS_H
+#define APP_LIMITS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct limits {
+	size_t header_size;      /* bytes of one request's variables or header section */
+	unsigned variables;      /* variables or header fields of one request */
+	uint64_t body_size;      /* bytes of one request body */
+	size_t body_memory;      /* bytes of a body held before the handler reads them */
+	unsigned header_timeout; /* ms from a request's first byte to the end of its head */
+	unsigned body_timeout;   /* ms without a byte while a handler waits for the body */
+	unsigned write_timeout;  /* ms without progress while a client takes the answer */
+};
+
+#endif

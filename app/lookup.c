@@ -1,0 +1,110 @@
+/* What a handler looks up: variables, headers, route parameters, query arguments, cookies. */
+#include <string.h>
+
+#include "path.h"
+#include "request.h"
+#include "router.h"
+
+const char *ag_env(const struct ag_request *req, const char *name)
+{
+	const struct var *var = env_find(&req->env, name, strlen(name));
+
+	return var ? env_value(var) : NULL;
+}
+
+bool ag_env_at(const struct ag_request *req, size_t i, const char **name, const char **value)
+{
+	for (size_t at = 0; at < req->env.count; at++) {
+		const struct var *var = &req->env.vars[at];
+
+		if (var->hidden || i-- > 0)
+			continue;
+		*name = var->name;
+		*value = env_value(var);
+		return true;
+	}
+	return false;
+}
+
+bool request_arrived_at(
+		const struct ag_request *req, size_t i, const char **name, const char **value)
+{
+	if (i >= req->env.arrived)
+		return false;
+	*name = req->env.vars[i].name;
+	*value = env_value(&req->env.vars[i]);
+	return true;
+}
+
+/* Whether a variable stands for an HTTP field: "HTTP_X_NAME" for "x-name", from its sixth byte. */
+static bool stands_for(const char *variable, const char *field)
+{
+	for (; *variable && *field; variable++, field++) {
+		char c = *field == '-' ? '_' : *field >= 'a' && *field <= 'z' ? *field - 32 : *field;
+
+		if (c != *variable)
+			return false;
+	}
+	return !*variable && !*field;
+}
+
+const char *ag_header(const struct ag_request *req, const char *name)
+{
+	for (size_t i = req->env.count; i-- > 0;) {
+		const struct var *var = &req->env.vars[i];
+
+		if (var->hidden)
+			continue;
+		bool own_name = var->id == VAR_CONTENT_TYPE || var->id == VAR_CONTENT_LENGTH;
+		bool field = strncmp(var->name, "HTTP_", 5) == 0;
+
+		if ((own_name || field) && stands_for(own_name ? var->name : var->name + 5, name))
+			return env_value(var);
+	}
+	return NULL;
+}
+
+const char *ag_param(const struct ag_request *req, const char *name)
+{
+	for (unsigned i = 0; req->params && i < req->params->count; i++)
+		if (strcmp(req->params->names[i], name) == 0)
+			return req->params->values[i];
+	return NULL;
+}
+
+static const struct arguments *arguments(struct ag_request *req)
+{
+	static const struct arguments none;
+
+	if (!req->arguments)
+		req->arguments = query_parse(&req->arena, req->query, strlen(req->query));
+	return req->arguments ? req->arguments : &none;
+}
+
+const char *ag_arg(struct ag_request *req, const char *name, const char *fallback)
+{
+	const struct arguments *all = arguments(req);
+
+	for (size_t i = 0; i < all->count; i++)
+		if (strcmp(all->list[i].name, name) == 0)
+			return all->list[i].value;
+	return fallback;
+}
+
+bool ag_arg_at(struct ag_request *req, size_t i, const char **name, const char **value)
+{
+	const struct arguments *all = arguments(req);
+
+	if (i >= all->count)
+		return false;
+	*name = all->list[i].name;
+	*value = all->list[i].value;
+	return true;
+}
+
+const char *ag_cookie(struct ag_request *req, const char *name)
+{
+	const struct var *var = env_known(&req->env, VAR_HTTP_COOKIE);
+
+	return var ? cookie_find(&req->arena, env_value(var), name) : NULL;
+}

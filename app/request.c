@@ -1,0 +1,440 @@
+#include "request.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "path.h"
+#include "response.h"
+#include "router.h"
+
+/* Blocks of request memory beyond what came: derived variables, answer fields, ag_alloc. */
+#define MEMORY_SPARE (256 * 1024)
+
+struct ag_request *request_new(struct runtime *runtime, const struct gate *gate, void *carrier,
+		uint16_t id)
+{
+	const struct limits *limits = runtime->limits;
+	size_t table = 3 * sizeof(struct var) * limits->variables;
+	struct arena arena;
+
+	arena_init(&arena, &runtime->blocks, 4 * limits->header_size + table + MEMORY_SPARE);
+	struct ag_request *req = arena_alloc(&arena, sizeof(*req));
+
+	if (!req)
+		return NULL;
+	*req = (struct ag_request){ .gate = gate, .carrier = carrier, .runtime = runtime, .id = id,
+		.length = -1, .announced = -1, .arena = arena };
+	env_init(&req->env, &req->arena, limits->variables, limits->header_size);
+	return req;
+}
+
+void request_free(struct ag_request *req)
+{
+	struct arena arena = req->arena;
+
+	assert(req->waiting == WAITING_NOT);
+	free(req->body);
+	response_release(req);
+	arena_free(&arena);
+}
+
+/* ---- what was asked ---- */
+
+static const char *text(const struct ag_request *req, enum var_id id)
+{
+	const struct var *var = env_known(&req->env, id);
+
+	return var ? env_value(var) : "";
+}
+
+static bool set(struct ag_request *req, enum var_id id, const char *value)
+{
+	return env_set(&req->env, id, value, strlen(value));
+}
+
+static bool set_missing(struct ag_request *req, enum var_id id, const char *value)
+{
+	return *text(req, id) || set(req, id, value);
+}
+
+/* SCRIPT_NAME and PATH_INFO as one path that nobody has to trust. */
+static char *joined_path(struct ag_request *req, const char *script, const char *info)
+{
+	size_t script_length = strlen(script), info_length = strlen(info);
+	char *joined = arena_text(&req->arena, script_length + info_length + 1);
+
+	if (!joined)
+		return NULL;
+	memcpy(joined, script, script_length);
+	memcpy(joined + script_length, info, info_length + 1);
+	return joined;
+}
+
+/* The path rule (INTEROP C5): what the client sent is the truth, decoded and normalised here. */
+static char *find_path(struct ag_request *req)
+{
+	const char *uri = text(req, VAR_REQUEST_URI), *document = text(req, VAR_DOCUMENT_URI);
+
+	if (*uri)
+		return path_of_target(&req->arena, uri, strlen(uri));
+	if (*document)
+		return path_normalise(&req->arena, document, strlen(document));
+	char *joined = joined_path(req, text(req, VAR_SCRIPT_NAME), text(req, VAR_PATH_INFO));
+
+	if (!joined)
+		return NULL;
+	return path_normalise(&req->arena, *joined ? joined : "/", *joined ? strlen(joined) : 1);
+}
+
+/* Whether the gateway's split of the path adds up to it; only then does it tell a mount. */
+static bool split_adds_up(struct ag_request *req, const char *path)
+{
+	const char *script = text(req, VAR_SCRIPT_NAME), *info = text(req, VAR_PATH_INFO);
+	size_t length = strlen(script);
+
+	return env_known(&req->env, VAR_PATH_INFO) && strncmp(path, script, length) == 0 &&
+			strcmp(path + length, info) == 0;
+}
+
+/*
+ * The mount is what the configuration says, or, for an application mounted at "/", what the
+ * gateway says. SCRIPT_NAME and PATH_INFO are put right where they say something else.
+ */
+static bool find_mount(struct ag_request *req, char *path)
+{
+	const char *script = text(req, VAR_SCRIPT_NAME);
+	bool adds_up = split_adds_up(req, path);
+
+	req->mount = req->app ? req->app->mount : "";
+	if (!*req->mount && adds_up && *script && *text(req, VAR_PATH_INFO) == '/')
+		req->mount = script;
+	req->path = path + strlen(req->mount);
+	if (!*req->path)
+		req->path = "/";
+	if (adds_up && (strcmp(script, req->mount) == 0 || !req->app || !*req->app->mount))
+		return env_known(&req->env, VAR_SCRIPT_NAME) || set(req, VAR_SCRIPT_NAME, "");
+	return set(req, VAR_SCRIPT_NAME, req->mount) && set(req, VAR_PATH_INFO, req->path);
+}
+
+static bool find_query(struct ag_request *req)
+{
+	if (env_known(&req->env, VAR_QUERY_STRING)) {
+		req->query = text(req, VAR_QUERY_STRING);
+		return true;
+	}
+	const char *mark = strchr(text(req, VAR_REQUEST_URI), '?');
+
+	req->query = mark ? mark + 1 : "";
+	return set(req, VAR_QUERY_STRING, req->query);
+}
+
+/* A server name without its port; brackets belong to the name. NULL without memory. */
+static const char *without_port(struct ag_request *req, const char *host)
+{
+	const char *bracket = *host == '[' ? strchr(host, ']') : NULL;
+	const char *colon = strchr(bracket ? bracket : host, ':');
+
+	return colon ? arena_copy(&req->arena, host, (size_t)(colon - host)) : host;
+}
+
+static bool is_on(const char *text)
+{
+	return strcasecmp(text, "on") == 0 || strcmp(text, "1") == 0;
+}
+
+/* REQUEST_SCHEME and HTTPS say the same; a gateway may send one, the other, or neither. */
+static bool find_scheme(struct ag_request *req)
+{
+	const char *scheme = text(req, VAR_REQUEST_SCHEME);
+	bool https = *scheme ? strcasecmp(scheme, "https") == 0 : is_on(text(req, VAR_HTTPS));
+
+	if (!https)
+		env_hide(&req->env, VAR_HTTPS);
+	else if (strcmp(text(req, VAR_HTTPS), "on") != 0 && !set(req, VAR_HTTPS, "on"))
+		return false;
+	return set_missing(req, VAR_REQUEST_SCHEME, https ? "https" : "http") &&
+			set_missing(req, VAR_SERVER_PORT, https ? "443" : "80");
+}
+
+static bool find_server(struct ag_request *req)
+{
+	const char *sent = text(req, VAR_SERVER_NAME);
+	const char *name = without_port(req, *sent ? sent : text(req, VAR_HTTP_HOST));
+
+	if (!name)
+		return false;
+	if (strcmp(name, sent) != 0 || !*name)
+		if (!set(req, VAR_SERVER_NAME, *name ? name : "localhost"))
+			return false;
+	return find_scheme(req) && set_missing(req, VAR_SERVER_PROTOCOL, "HTTP/1.1") &&
+			set_missing(req, VAR_GATEWAY_INTERFACE, "CGI/1.1") &&
+			set_missing(req, VAR_SERVER_SOFTWARE, "anygate");
+}
+
+static void find_length(struct ag_request *req)
+{
+	const char *digits = text(req, VAR_CONTENT_LENGTH);
+
+	if (!*digits)
+		return;
+	for (req->length = 0; *digits; digits++)
+		req->length = req->length * 10 + (*digits - '0');
+}
+
+int request_head(struct ag_request *req)
+{
+	char *path = find_path(req);
+
+	req->method = text(req, VAR_REQUEST_METHOD);
+	req->is_head = strcmp(req->method, "HEAD") == 0;
+	if (!path)
+		return 400;
+	const char *host = without_port(req, text(req, VAR_HTTP_HOST));
+
+	if (!host || !find_server(req))
+		return 431;
+	if (!*host)
+		host = text(req, VAR_SERVER_NAME);
+	req->app = host_find(req->runtime->host, host, path);
+	find_length(req);
+	return find_mount(req, path) && find_query(req) ? 0 : 431;
+}
+
+/* ---- the body ---- */
+
+static bool body_reserve(struct ag_request *req, size_t size)
+{
+	size_t kept = req->body_end - req->body_at;
+
+	if (kept + size <= req->body_size && req->body_at) {
+		memmove(req->body, req->body + req->body_at, kept);
+		req->body_at = 0;
+		req->body_end = kept;
+	}
+	if (req->body_end + size <= req->body_size)
+		return true;
+	size_t whole = req->body_size ? req->body_size : 1024;
+
+	while (whole < req->body_end + size)
+		whole *= 2;
+	char *body = realloc(req->body, whole);
+
+	if (!body)
+		return false;
+	req->body = body;
+	req->body_size = whole;
+	return true;
+}
+
+int request_body(struct ag_request *req, const void *data, size_t size)
+{
+	/* RFC 3875 4.2: what is longer than announced is not part of the body */
+	if (req->length >= 0 && size > (uint64_t)req->length - req->body_received)
+		size = (size_t)((uint64_t)req->length - req->body_received);
+	req->body_received += size;
+	if (req->body_received > req->runtime->limits->body_size)
+		return 413;
+	if (!size || req->refused || req->body_error)
+		return 0;
+	if (!body_reserve(req, size))
+		return 500;
+	memcpy(req->body + req->body_end, data, size);
+	req->body_end += size;
+	return 0;
+}
+
+int request_body_end(struct ag_request *req)
+{
+	req->body_ended = true;
+	if (req->length < 0 && !req->started)
+		req->length = (int64_t)req->body_received;
+	return req->length >= 0 && req->body_received < (uint64_t)req->length ? 400 : 0;
+}
+
+bool request_body_full(const struct ag_request *req)
+{
+	return req->body_end - req->body_at >= req->runtime->limits->body_memory;
+}
+
+void request_body_fail(struct ag_request *req, int error, int status)
+{
+	if (!req->refused)
+		req->refused = status;
+	if (!req->body_error)
+		req->body_error = error;
+}
+
+ssize_t ag_read(struct ag_request *req, void *buffer, size_t size)
+{
+	for (;;) {
+		size_t have = req->body_end - req->body_at;
+
+		if (req->body_error)
+			return req->body_error;
+		if (have) {
+			size = size < have ? size : have;
+			memcpy(buffer, req->body + req->body_at, size);
+			req->body_at += size;
+			return (ssize_t)size;
+		}
+		free(req->body);
+		req->body = NULL;
+		req->body_at = req->body_end = req->body_size = 0;
+		if (req->body_ended || !size)
+			return 0;
+		int answer = request_wait(req, WAITING_BODY);
+
+		if (answer < 0)
+			return answer;
+	}
+}
+
+/* ---- the handler ---- */
+
+static int no_route(struct ag_request *req, const struct match *match)
+{
+	bool options = strcmp(req->method, "OPTIONS") == 0;
+
+	if (match->allow)
+		ag_set_header(req, "Allow", match->allow);
+	if (options && (match->allow || strcmp(req->path, "*") == 0))
+		return 204;
+	return match->allow ? 405 : 404;
+}
+
+static int dispatch(struct ag_request *req)
+{
+	if (!req->app)
+		return 404;
+	struct match match = route_find(req->app, req->method, req->path, &req->arena);
+
+	if (!match.handler)
+		return no_route(req, &match);
+	req->params = &match.params;
+	int status = match.handler(req);
+
+	req->params = NULL;
+	return status;
+}
+
+/* The task: what the handler answers, or what the answer had to become meanwhile. */
+static void run(void *argument)
+{
+	struct ag_request *req = argument;
+
+	response_finish(req, dispatch(req));
+	req->done = true;
+}
+
+void request_start(struct ag_request *req)
+{
+	req->started = true;
+	if (!task_start(&req->runtime->tasks, &req->task, run, req))
+		request_refuse(req, 503);
+	else if (req->done)
+		req->gate->finished(req);
+}
+
+void request_refuse(struct ag_request *req, int status)
+{
+	const struct var *method = env_known(&req->env, VAR_REQUEST_METHOD);
+
+	req->started = true;
+	req->is_head = method && strcmp(env_value(method), "HEAD") == 0;
+	req->refused = status;
+	response_finish(req, status);
+	req->done = true;
+	req->gate->finished(req);
+}
+
+int request_wait(struct ag_request *req, enum waiting what)
+{
+	req->waiting = what;
+	req->woken = 0;
+	req->gate->waits(req);
+	task_suspend(&req->runtime->tasks);
+	return req->woken;
+}
+
+void request_wake(struct ag_request *req, int answer)
+{
+	assert(req->waiting != WAITING_NOT);
+	req->waiting = WAITING_NOT;
+	req->woken = answer;
+	task_resume(req->task);
+	if (req->done)
+		req->gate->finished(req);
+}
+
+void request_body_wake(struct ag_request *req)
+{
+	if (req->waiting != WAITING_BODY)
+		return;
+	if (req->body_end > req->body_at || req->body_ended || req->body_error)
+		request_wake(req, 0);
+}
+
+void request_room(struct ag_request *req)
+{
+	if (req->waiting == WAITING_ROOM)
+		request_wake(req, 0);
+}
+
+void request_gone(struct ag_request *req, bool broken)
+{
+	req->gone = true;
+	req->broken |= broken;
+	if (!req->body_ended)
+		request_body_fail(req, AG_GONE, 400);
+	if (req->waiting != WAITING_NOT && (broken || req->waiting != WAITING_ROOM))
+		request_wake(req, AG_GONE);
+}
+
+/* ---- the rest of the public interface that only looks ---- */
+
+bool ag_aborted(const struct ag_request *req)
+{
+	return req->gone;
+}
+
+int64_t ag_length(const struct ag_request *req)
+{
+	return req->length;
+}
+
+const char *ag_method(const struct ag_request *req)
+{
+	return req->method;
+}
+
+const char *ag_path(const struct ag_request *req)
+{
+	return req->path;
+}
+
+const char *ag_mount(const struct ag_request *req)
+{
+	return req->mount;
+}
+
+const char *ag_query(const struct ag_request *req)
+{
+	return req->query;
+}
+
+const char *ag_protocol(const struct ag_request *req)
+{
+	return req->gate->protocol;
+}
+
+int ag_worker(const struct ag_request *req)
+{
+	return req->runtime->worker;
+}
+
+void *ag_alloc(struct ag_request *req, size_t size)
+{
+	return arena_alloc(&req->arena, size ? size : 1);
+}

@@ -1,0 +1,176 @@
+/*
+ * One request: its variables, what they mean, its body on the way in, its answer on the way out,
+ * and the task that runs its handler. It knows no socket and no protocol: what carries it is a
+ * gate, a handful of functions that a connection (or a test) provides.
+ */
+#ifndef APP_REQUEST_H
+#define APP_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "anygate.h"
+#include "arena.h"
+#include "env.h"
+#include "limits.h"
+#include "task.h"
+
+struct event_base;
+
+/* What the requests of one worker share. */
+struct runtime {
+	struct event_base *base; /* for app/async only */
+	const struct limits *limits;
+	const struct host *host; /* the applications */
+	struct task_pool tasks;
+	struct block_pool blocks;
+	struct block_pool buffers;
+	int worker; /* from 1 */
+	bool debug;
+};
+
+/* An answer's head, as the application wants it. `fields` are ready "Name: value\r\n" lines. */
+struct head {
+	int status;
+	const char *fields;
+	size_t fields_length;
+	int64_t length; /* bytes of body, -1: not known */
+	bool bodiless;  /* HEAD, 204, 304 */
+};
+
+/*
+ * What carries a request. send() takes a piece of the answer, copying what it can't pass on at
+ * once: first with the head, last with `end`; it returns 0, 1 when the client is slow (wait
+ * for request_room before sending more), or AG_GONE.
+ */
+struct gate {
+	const char *protocol;
+	int (*send)(struct ag_request *req, const struct head *head, const void *body, size_t size,
+	        bool end);
+	void (*waits)(struct ag_request *req); /* the handler is about to suspend, in its task */
+	void (*finished)(
+	        struct ag_request *req); /* handler and answer are over; frees the request */
+	void (*log)(struct ag_request *req, const char *line); /* for the error log */
+};
+
+/* What a suspended handler waits for. */
+enum waiting {
+	WAITING_NOT,
+	WAITING_BODY,  /* ag_read: bytes, the end, or a failure of the body */
+	WAITING_ROOM,  /* ag_write: the client to take what was sent */
+	WAITING_TIMER, /* ag_sleep */
+};
+
+struct ag_request {
+	/* who carries it */
+	const struct gate *gate;
+	void *carrier;           /* the gate's own */
+	struct ag_request *next; /* the carrier's list */
+	struct runtime *runtime;
+	uint16_t id; /* of the exchange on its connection */
+	bool has_head;   /* the carrier's: request_head was called */
+	bool over;       /* the carrier's: the answer's end is on its way */
+	bool authorizer; /* asked whether to let a request pass (FastCGI 6.3) */
+
+	/* what was asked; set by request_head */
+	struct arena arena;
+	struct env env;
+	const char *method;
+	char *path; /* after the mount */
+	const char *mount;
+	const char *query;
+	int64_t length; /* of the body; -1 not known */
+	struct ag_app *app;
+	struct params *params;       /* what the route's names matched */
+	struct arguments *arguments; /* of the query, once asked for */
+	bool started; /* the handler has begun */
+	bool is_head; /* HEAD */
+
+	/* the body on its way in */
+	char *body; /* what came and was not read yet */
+	size_t body_at, body_end, body_size;
+	uint64_t body_received;
+	int body_error; /* AG_..., told to the next read */
+	int refused;    /* status to answer instead of the handler's, or 0 */
+	bool body_ended;
+
+	/* the answer */
+	int status; /* by ag_status or the handler */
+	char *fields;
+	size_t fields_length, fields_size;
+	int64_t announced; /* Content-Length set by the handler, -1 none */
+	uint64_t body_sent;
+	char *buffer; /* body bytes not sent yet */
+	size_t buffered;
+	bool has_type, head_sent, ended;
+	bool cut_short; /* less was sent than announced: the connection must not go on */
+
+	/* the handler */
+	struct task *task;
+	enum waiting waiting;
+	int woken;   /* what the wait answers */
+	bool done;   /* the handler has returned */
+	bool gone;   /* the client went away, perhaps only for reading */
+	bool broken; /* nothing can be sent any more */
+};
+
+/* Bytes of body that gather before they are sent. */
+#define REQUEST_BUFFER 16384
+
+/* ---- for the carrier ---- */
+
+/* A request of an exchange that opened; NULL without memory. The carrier frees it by request_free.
+ */
+struct ag_request *request_new(
+        struct runtime *runtime, const struct gate *gate, void *carrier, uint16_t id);
+void request_free(struct ag_request *req);
+
+/*
+ * All variables have come and been checked: finds out what they mean (path rule, mount, length,
+ * server and scheme) and which application answers. Returns 0 or the status to refuse with.
+ */
+int request_head(struct ag_request *req);
+
+/* Runs the handler until it ends or waits; gate->finished may have been called on return. */
+void request_start(struct ag_request *req);
+
+/* Answers with `status` and its page without a handler; gate->finished has been called on return. */
+void request_refuse(struct ag_request *req, int status);
+
+/* Bytes of the body; copied. Returns 0, or the status to refuse with (413, 500). */
+int request_body(struct ag_request *req, const void *data, size_t size);
+
+/* No more bytes come; 0, or 400 when the body is shorter than announced. */
+int request_body_end(struct ag_request *req);
+
+/* True while the handler should first read what is here. */
+bool request_body_full(const struct ag_request *req);
+
+/* The body can't be had: AG_GONE, AG_TIMEOUT or AG_REFUSED with the status that answers it. */
+void request_body_fail(struct ag_request *req, int error, int status);
+
+/* The client went away; `broken`: and takes nothing any more. Waiting calls end. */
+void request_gone(struct ag_request *req, bool broken);
+
+/* The client took what was sent: a waiting ag_write goes on. */
+void request_room(struct ag_request *req);
+
+/* Goes on with a handler that waits for its body and has something to learn. */
+void request_body_wake(struct ag_request *req);
+
+/* ---- for calls that wait ---- */
+
+/* Suspends the handler until request_wake; returns what that gave. */
+int request_wait(struct ag_request *req, enum waiting what);
+
+/* Goes on with a handler that waits. On the worker's own stack only. */
+void request_wake(struct ag_request *req, int answer);
+
+/* ---- for applications compiled in ---- */
+
+/* The variables as they arrived, before anything was derived: false past the last. */
+bool request_arrived_at(
+		const struct ag_request *req, size_t i, const char **name, const char **value);
+
+#endif

@@ -1,0 +1,420 @@
+#include "response.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Bytes of body given to the gate in one piece. */
+#define PIECE 32768
+
+/* ---- header fields, kept as the lines that will be sent ---- */
+
+static bool is_tchar(unsigned char c)
+{
+	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
+			(c && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+static bool is_token(const char *text)
+{
+	const char *at = text;
+
+	while (is_tchar((unsigned char)*at))
+		at++;
+	return at > text && !*at;
+}
+
+/* RFC 9110 5.5: no control bytes but the tab. */
+static bool is_field_value(const char *text)
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+/* What anygate says about the connection and the framing, and what gateways would act on. */
+static const char *const reserved[] = { "Connection", "Keep-Alive", "Proxy-Connection",
+	"Transfer-Encoding", "Trailer", "TE", "Upgrade", "Status", "Date" };
+
+static bool is_reserved(const char *name)
+{
+	for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++)
+		if (strcasecmp(name, reserved[i]) == 0)
+			return true;
+	return false;
+}
+
+static int set_length(struct ag_request *req, const char *digits)
+{
+	int64_t length = 0;
+
+	for (const char *at = digits; *at; at++) {
+		if (*at < '0' || *at > '9' || length > (INT64_MAX - 9) / 10)
+			return AG_INVALID;
+		length = length * 10 + (*at - '0');
+	}
+	if (!*digits)
+		return AG_INVALID;
+	req->announced = length;
+	return 0;
+}
+
+static void remove_fields(struct ag_request *req, const char *name)
+{
+	size_t length = strlen(name);
+	char *at = req->fields, *end = req->fields + req->fields_length;
+
+	while (at < end) {
+		char *next = memchr(at, '\n', (size_t)(end - at));
+
+		next++;
+		if (strncasecmp(at, name, length) != 0 || at[length] != ':') {
+			at = next;
+			continue;
+		}
+		memmove(at, next, (size_t)(end - next));
+		end -= next - at;
+	}
+	req->fields_length = (size_t)(end - req->fields);
+}
+
+static bool fields_reserve(struct ag_request *req, size_t size)
+{
+	if (size > RESPONSE_FIELDS_MAX - req->fields_length)
+		return false;
+	if (req->fields_length + size <= req->fields_size)
+		return true;
+	size_t whole = req->fields_size ? req->fields_size : 256;
+
+	while (whole < req->fields_length + size)
+		whole *= 2;
+	char *fields = arena_text(&req->arena, whole);
+
+	if (!fields)
+		return false;
+	if (req->fields_length)
+		memcpy(fields, req->fields, req->fields_length);
+	req->fields = fields;
+	req->fields_size = whole;
+	return true;
+}
+
+static char *append(char *at, const char *text, size_t length)
+{
+	memcpy(at, text, length);
+	return at + length;
+}
+
+static int append_field(struct ag_request *req, const char *name, const char *value)
+{
+	size_t name_length = strlen(name), value_length = strlen(value);
+
+	if (name_length > RESPONSE_FIELDS_MAX || value_length > RESPONSE_FIELDS_MAX ||
+			!fields_reserve(req, name_length + value_length + 4))
+		return AG_NOMEM;
+	char *at = req->fields + req->fields_length;
+
+	at = append(at, name, name_length);
+	at = append(at, ": ", 2);
+	at = append(at, value, value_length);
+	at = append(at, "\r\n", 2);
+	req->fields_length = (size_t)(at - req->fields);
+	return 0;
+}
+
+static int check_field(const struct ag_request *req, const char *name, const char *value)
+{
+	if (req->head_sent || req->ended || !is_token(name) || !is_field_value(value))
+		return AG_INVALID;
+	return is_reserved(name) ? AG_INVALID : 0;
+}
+
+int ag_add_header(struct ag_request *req, const char *name, const char *value)
+{
+	int error = check_field(req, name, value);
+
+	if (error)
+		return error;
+	if (strcasecmp(name, "Content-Length") == 0)
+		return set_length(req, value);
+	if (strcasecmp(name, "Content-Type") == 0) {
+		remove_fields(req, name);
+		req->has_type = true;
+	}
+	return append_field(req, name, value);
+}
+
+int ag_set_header(struct ag_request *req, const char *name, const char *value)
+{
+	int error = check_field(req, name, value);
+
+	if (error)
+		return error;
+	remove_fields(req, name);
+	return ag_add_header(req, name, value);
+}
+
+/* RFC 6265 4.1.1: cookie-octet is visible ASCII without these. */
+static bool is_cookie_value(const char *text)
+{
+	for (; *text; text++)
+		if (*text <= ' ' || *text >= 0x7f || strchr("\",;\\", *text))
+			return false;
+	return true;
+}
+
+int ag_set_cookie(
+		struct ag_request *req, const char *name, const char *value, const char *attributes)
+{
+	size_t size = strlen(name) + strlen(value) + (attributes ? strlen(attributes) : 0) + 4;
+
+	if (!is_token(name) || !is_cookie_value(value))
+		return AG_INVALID;
+	if (size > RESPONSE_FIELDS_MAX)
+		return AG_NOMEM;
+	char *text = ag_alloc(req, size);
+
+	if (!text)
+		return AG_NOMEM;
+	snprintf(text, size, "%s=%s%s%s", name, value, attributes ? "; " : "",
+			attributes ? attributes : "");
+	return ag_add_header(req, "Set-Cookie", text);
+}
+
+int ag_redirect(struct ag_request *req, int status, const char *location)
+{
+	return ag_set_header(req, "Location", location) == 0 ? status : 500;
+}
+
+int ag_status(struct ag_request *req, int status)
+{
+	if (req->head_sent || req->ended || status < 200 || status > 599)
+		return AG_INVALID;
+	req->status = status;
+	return 0;
+}
+
+/* ---- the body ---- */
+
+static bool has_no_body(int status)
+{
+	return status == 204 || status == 304;
+}
+
+static bool build_head(struct ag_request *req, struct head *head, int64_t length)
+{
+	if (!req->status)
+		req->status = 200;
+	if (!req->has_type && !has_no_body(req->status))
+		if (append_field(req, "Content-Type", "text/plain; charset=utf-8") < 0)
+			return false;
+	head->status = req->status;
+	head->fields = req->fields;
+	head->fields_length = req->fields_length;
+	head->length = has_no_body(req->status) ? -1 : length;
+	head->bodiless = req->is_head || has_no_body(req->status);
+	return true;
+}
+
+/* Gives a piece to the gate, the head before it where it is the first; waits while it is slow. */
+static int send_piece(struct ag_request *req, const void *data, size_t size, bool end, int64_t length)
+{
+	struct head head;
+	bool first = !req->head_sent;
+
+	if (req->broken)
+		return AG_GONE;
+	if (first && !build_head(req, &head, length))
+		return AG_NOMEM;
+	req->head_sent = true;
+	int answer = req->gate->send(req, first ? &head : NULL, data, size, end);
+
+	if (answer < 0)
+		return AG_GONE;
+	return answer > 0 && !end ? request_wait(req, WAITING_ROOM) : 0;
+}
+
+/* Bytes that will not be sent because there must be no body count all the same. */
+static bool is_silent(const struct ag_request *req)
+{
+	return req->is_head || has_no_body(req->status);
+}
+
+static int send_buffer(struct ag_request *req)
+{
+	size_t size = req->buffered;
+
+	req->buffered = 0;
+	return send_piece(req, req->buffer, size, false, req->announced);
+}
+
+static int send_through(struct ag_request *req, const char *data, size_t size)
+{
+	int error = req->buffered || !req->head_sent ? send_buffer(req) : 0;
+
+	while (!error && size > 0) {
+		size_t piece = size < PIECE ? size : PIECE;
+
+		error = send_piece(req, data, piece, false, -1);
+		data += piece;
+		size -= piece;
+	}
+	return error;
+}
+
+static bool buffer_get(struct ag_request *req)
+{
+	if (!req->buffer)
+		req->buffer = block_get(&req->runtime->buffers, REQUEST_BUFFER);
+	return req->buffer;
+}
+
+int ag_write(struct ag_request *req, const void *data, size_t size)
+{
+	if (req->ended || req->broken)
+		return AG_GONE;
+	if (req->announced >= 0 && size > (uint64_t)req->announced - req->body_sent)
+		return AG_INVALID;
+	req->body_sent += size;
+	if (is_silent(req) || !size)
+		return 0;
+	if (req->buffered + size > REQUEST_BUFFER)
+		return send_through(req, data, size);
+	if (!buffer_get(req))
+		return AG_NOMEM;
+	memcpy(req->buffer + req->buffered, data, size);
+	req->buffered += size;
+	return 0;
+}
+
+int ag_flush(struct ag_request *req)
+{
+	if (req->ended || req->broken)
+		return AG_GONE;
+	return req->buffered || !req->head_sent ? send_buffer(req) : 0;
+}
+
+int ag_puts(struct ag_request *req, const char *text)
+{
+	return ag_write(req, text, strlen(text));
+}
+
+int ag_vprintf(struct ag_request *req, const char *format, va_list arguments)
+{
+	char small[512];
+	va_list again;
+
+	va_copy(again, arguments);
+	int length = vsnprintf(small, sizeof(small), format, arguments);
+	int answer = AG_INVALID;
+
+	if (length >= 0 && (size_t)length < sizeof(small)) {
+		answer = ag_write(req, small, (size_t)length);
+	} else if (length >= 0) {
+		char *large = malloc((size_t)length + 1);
+
+		answer = AG_NOMEM;
+		if (large) {
+			vsnprintf(large, (size_t)length + 1, format, again);
+			answer = ag_write(req, large, (size_t)length);
+		}
+		free(large);
+	}
+	va_end(again);
+	return answer;
+}
+
+int ag_printf(struct ag_request *req, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	int answer = ag_vprintf(req, format, arguments);
+
+	va_end(arguments);
+	return answer;
+}
+
+void ag_log(struct ag_request *req, const char *format, ...)
+{
+	char line[1024];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(line, sizeof(line), format, arguments);
+	va_end(arguments);
+	req->gate->log(req, line);
+}
+
+/* ---- the end ---- */
+
+/* Forgets what the handler said: its answer can't be given. */
+static void replace_answer(struct ag_request *req, int status)
+{
+	req->status = status;
+	req->fields_length = 0;
+	req->buffered = 0;
+	req->body_sent = 0;
+	req->announced = -1;
+	req->has_type = false;
+}
+
+static void write_error_page(struct ag_request *req)
+{
+	char page[128];
+	size_t length = response_error_page(req->status, page, sizeof(page));
+
+	ag_write(req, page, length);
+}
+
+/* Sets the status of an answer of which nothing was sent. */
+static void settle(struct ag_request *req, int status)
+{
+	if (req->refused) {
+		replace_answer(req, req->refused);
+	} else if (status < 200 || status > 599) {
+		ag_log(req, "the handler returned %d, which is no status; answered 500", status);
+		replace_answer(req, 500);
+	} else if (req->announced >= 0 && req->body_sent != (uint64_t)req->announced &&
+			!req->is_head) {
+		ag_log(req, "the handler announced %lld bytes and wrote %llu; answered 500",
+				(long long)req->announced, (unsigned long long)req->body_sent);
+		replace_answer(req, 500);
+	} else {
+		req->status = status;
+	}
+	if (req->status >= 400 && !req->body_sent)
+		write_error_page(req);
+}
+
+void response_finish(struct ag_request *req, int status)
+{
+	int64_t length = -1;
+
+	if (!req->head_sent) {
+		settle(req, status);
+		length = req->is_head && req->announced >= 0 ? req->announced : (int64_t)req->body_sent;
+	}
+	bool cut = req->head_sent && ((req->announced >= 0 && !is_silent(req) &&
+						req->body_sent < (uint64_t)req->announced) ||
+						     req->refused);
+
+	req->cut_short = cut;
+	if (!req->broken && send_piece(req, req->buffer, req->buffered, true, length) < 0)
+		req->broken = true;
+	req->buffered = 0;
+	req->ended = true;
+	response_release(req);
+}
+
+void response_release(struct ag_request *req)
+{
+	if (req->buffer)
+		block_put(&req->runtime->buffers, req->buffer);
+	req->buffer = NULL;
+}

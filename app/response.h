@@ -1,0 +1,25 @@
+/* The answer's text: header fields, status reasons, error pages. */
+#ifndef APP_RESPONSE_H
+#define APP_RESPONSE_H
+
+#include "request.h"
+
+/* Most bytes of header fields: old gateways give up above (INTEROP C0). */
+#define RESPONSE_FIELDS_MAX 32768
+
+/*
+ * Ends the answer: sends what is buffered, with the head where it has not been sent. `status` is
+ * the handler's. Called once, in the task.
+ */
+void response_finish(struct ag_request *req, int status);
+
+/* Gives back what the answer holds. */
+void response_release(struct ag_request *req);
+
+/*
+ * The page for a status with nothing written, as text/plain; NUL-terminated, at most `size` bytes.
+ * Returns its length.
+ */
+size_t response_error_page(int status, char *page, size_t size);
+
+#endif

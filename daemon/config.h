@@ -1,0 +1,135 @@
+/*
+ * The effective configuration: defaults, then the file, then the command line. Read-only after
+ * fork. One table (config_keys.c) holds every key; a key is added there, in one row.
+ */
+#ifndef DAEMON_CONFIG_H
+#define DAEMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "../app/limits.h"
+#include "../protocols/protocol.h"
+
+struct options;
+
+/* Enough for any message below; a longer one is cut. */
+#define CONFIG_ERROR_MAX 1024
+
+/* [daemon]; times in ms, no text is "". */
+struct daemon_config {
+	unsigned workers;                         /* never 0: "auto" has become a number */
+	char *user, *group, *pidfile, *directory; /* NULL: not set */
+	bool daemonize;
+	unsigned open_files; /* RLIMIT_NOFILE to ask for */
+	unsigned graceful_timeout;
+	size_t stack_size; /* bytes of one task's stack */
+};
+
+enum address_kind {
+	ADDRESS_TCP,  /* host, port */
+	ADDRESS_UNIX, /* path */
+	ADDRESS_FD,   /* fd: a listening socket that we were given */
+};
+
+struct listen_address {
+	enum address_kind kind;
+	char host[64]; /* a literal v4 or v6 address; "": every interface */
+	unsigned port; /* 0: the system chooses */
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	int fd;
+};
+
+/* A network; v4 is kept as v4-mapped v6. */
+struct cidr {
+	uint8_t address[16];
+	unsigned bits; /* 0 to 128 */
+};
+
+/* [listen X] */
+struct listen_config {
+	char *name;    /* "main" for the first -l, then "main2"... */
+	char *origin;  /* where it was given, for messages: "FILE:LINE", "--listen ADDR" */
+	char *address; /* as written, without its protocol */
+	struct listen_address where;
+	const struct protocol *protocol; /* NULL: auto */
+	unsigned backlog;
+	unsigned mode;       /* of a Unix socket */
+	char *owner, *group; /* of a Unix socket; NULL: as created */
+	struct cidr *allowed_clients;
+	size_t allowed_count;       /* 0: every client; not to be asked for Unix sockets */
+	unsigned keepalive_timeout; /* ms */
+	uint64_t given;             /* bit N: key N was set for this one, not taken from [listen] */
+};
+
+/* A key that only the application knows. */
+struct app_setting {
+	char *key, *value;
+};
+
+/* [app X] */
+struct app_config {
+	char *name;   /* "main" for the command line's */
+	char *origin; /* like listen_config's */
+	char *load;   /* a shared object or the name of one compiled in; never NULL */
+	char *mount;  /* begins with "/" */
+	char *host;   /* in lower case; NULL: any */
+	bool debug;
+	struct app_setting *settings;
+	size_t setting_count;
+};
+
+/* [log] */
+struct log_config {
+	char *error;    /* "stderr" or a path */
+	unsigned level; /* 0 error, 1 warning, 2 info, 3 debug */
+};
+
+struct config {
+	struct daemon_config daemon;
+	struct listen_config listen_default; /* [listen], and -P */
+	struct listen_config *listen;        /* empty without -l and [listen X] */
+	size_t listen_count;
+	struct limits limits;
+	struct log_config log;
+	struct app_config *app;
+	size_t app_count;
+	bool debug; /* -D */
+};
+
+/*
+ * Builds the configuration that the options ask for. NULL on the first fault, with one line in
+ * `error` that names its place; main prints it after "anygate: " and exits 2.
+ */
+struct config *config_load(const struct options *options, char *error, size_t size);
+void config_free(struct config *config);
+
+/*
+ * Appends a listener as -l would ("ADDR" or "PROTOCOL=ADDR"), for the ones that main finds by
+ * itself. Pointers into config->listen are stale afterwards. NULL: see `error`.
+ */
+struct listen_config *config_add_listener(
+        struct config *config, const char *address, char *error, size_t size);
+
+/* The effective configuration as a file that config_load reads back to the same. */
+void config_print(const struct config *config, FILE *out);
+
+/* etc/anygate.ini: every key with its help, commented out, at its default. */
+void config_write_template(FILE *out);
+
+/* Calls back for every key of the table, in order. */
+void config_each_key(
+        void (*call)(void *data, const char *section, const char *key, const char *standard),
+        void *data);
+
+/*
+ * Whether a TCP peer is in one of the networks. A v4-mapped v6 address is the v4 address, and v6
+ * networks other than mapped ones do not match it. Nothing is in an empty list.
+ */
+bool cidr_match(const struct cidr *list, size_t count, const struct sockaddr *peer);
+
+#endif

@@ -1,0 +1,231 @@
+/* Every key of the configuration in one table, and what is made from it. */
+#include <string.h>
+
+#include "config_keys.h"
+
+#define KIB     1024ull
+#define MIB     (1024 * KIB)
+#define GIB     (1024 * MIB)
+#define SECONDS 1000ull
+#define HOURS   (3600 * SECONDS)
+
+const struct section config_sections[SECTION_COUNT] = {
+	[SECTION_DAEMON] = { "daemon", false, "The processes." },
+	[SECTION_LISTEN] = { "listen", true,
+	        "[listen] holds the defaults of all listeners, each [listen NAME] is one." },
+	[SECTION_LIMITS] = { "limits", false, "What one client may use." },
+	[SECTION_LOG] = { "log", false, "The log." },
+	[SECTION_APP] = { "app", true,
+	        "One [app NAME] for each application; keys not listed here are its own." },
+};
+
+#define FIELD(type, field) offsetof(struct type, field), sizeof(((struct type *)0)->field)
+#define DAEMON(name)       SECTION_DAEMON, #name, FIELD(daemon_config, name)
+#define LISTEN(name)       SECTION_LISTEN, #name, FIELD(listen_config, name)
+#define LIMITS(name)       SECTION_LIMITS, #name, FIELD(limits, name)
+#define LOG(name)          SECTION_LOG, #name, FIELD(log_config, name)
+#define APP(name)          SECTION_APP, #name, FIELD(app_config, name)
+
+const struct key config_keys[] = {
+	{ DAEMON(workers), KEY_COUNT, 0, 1024, "auto",
+	        "Worker processes; auto is one per usable CPU." },
+	{ DAEMON(user), KEY_TEXT, 0, 0, "",
+	        "User to run as when started by root; empty: unchanged." },
+	{ DAEMON(group), KEY_TEXT, 0, 0, "",
+	        "Group to run as when started by root; empty: the user's." },
+	{ DAEMON(pidfile), KEY_TEXT, 0, 0, "", "File that gets the process id; empty: none." },
+	{ DAEMON(daemonize), KEY_SWITCH, 0, 1, "off", "Go to the background once ready." },
+	{ DAEMON(open_files), KEY_NUMBER, 64, 10000000, "50000",
+	        "Open descriptors wanted for each worker." },
+	{ DAEMON(directory), KEY_TEXT, 0, 0, "",
+	        "Directory to work in; empty: where it was started." },
+	{ DAEMON(graceful_timeout), KEY_TIME, 0, 24 * HOURS, "30s",
+	        "Longest wait for requests in flight at a graceful stop." },
+	{ DAEMON(stack_size), KEY_SIZE, 64 * KIB, GIB, "256K",
+	        "Address space of one request's stack; only touched pages cost memory." },
+
+	{ LISTEN(address), KEY_ADDRESS, 0, 0, "127.0.0.1:8888",
+	        "HOST:PORT, :PORT, [V6]:PORT, unix:PATH or fd:N, with PROTOCOL= before it if "
+	        "wanted." },
+	{ LISTEN(protocol), KEY_PROTOCOL, 0, 0, "auto",
+	        "fastcgi, scgi, uwsgi, http, or auto: told apart by a connection's first byte." },
+	{ LISTEN(backlog), KEY_NUMBER, 1, 65535, "4096",
+	        "Connections that may wait to be accepted." },
+	{ LISTEN(mode), KEY_MODE, 0, 0777, "0660", "Permissions of a Unix socket." },
+	{ LISTEN(owner), KEY_TEXT, 0, 0, "", "Owner of a Unix socket; empty: unchanged." },
+	{ LISTEN(group), KEY_TEXT, 0, 0, "", "Group of a Unix socket; empty: unchanged." },
+	{ LISTEN(allowed_clients), KEY_CIDRS, 0, 0, "",
+	        "Networks that may connect by TCP, such as 10.0.0.0/8, fd00::/8; empty: all." },
+	{ LISTEN(keepalive_timeout), KEY_TIME, 1, 24 * HOURS, "75s",
+	        "Longest wait for the next request on an open connection." },
+
+	{ LIMITS(header_size), KEY_SIZE, KIB, 16 * MIB, "64K",
+	        "Bytes of one request's variables or header section." },
+	{ LIMITS(variables), KEY_NUMBER, 16, 65535, "256",
+	        "Variables or header fields of one request." },
+	{ LIMITS(body_size), KEY_SIZE, 0, 1024 * GIB, "50M", "Bytes of one request body." },
+	{ LIMITS(body_memory), KEY_SIZE, 4 * KIB, GIB, "64K",
+	        "Bytes of a body held before the application reads them." },
+	{ LIMITS(header_timeout), KEY_TIME, 1, 24 * HOURS, "10s",
+	        "Longest time from a request's first byte to the end of its head." },
+	{ LIMITS(body_timeout), KEY_TIME, 1, 24 * HOURS, "30s",
+	        "Longest wait for the next bytes of a body." },
+	{ LIMITS(write_timeout), KEY_TIME, 1, 24 * HOURS, "30s",
+	        "Longest wait for a client to take more of the answer." },
+
+	{ LOG(error), KEY_TEXT, 1, 0, "stderr", "stderr, or the file that gets the messages." },
+	{ LOG(level), KEY_LEVEL, 0, 3, "info",
+	        "Least important messages to log: error, warning, info or debug." },
+
+	{ APP(load), KEY_TEXT, 1, 0, "hello",
+	        "Path of a shared object, or the name of an application compiled in." },
+	{ APP(mount), KEY_MOUNT, 0, 0, "/", "Path under which the application answers." },
+	{ APP(host), KEY_HOST, 0, 0, "any",
+	        "Server name for which the application answers, or any." },
+	{ APP(debug), KEY_SWITCH, 0, 1, "off",
+	        "Help in development: more is told in error pages." },
+};
+
+const size_t config_key_count = sizeof(config_keys) / sizeof(config_keys[0]);
+
+/* listen_config.given has a bit for each key. */
+_Static_assert(sizeof(config_keys) / sizeof(config_keys[0]) <= 64, "more keys than bits");
+
+const struct key *key_find(enum section_id section, const char *name)
+{
+	for (size_t i = 0; i < config_key_count; i++) {
+		if (config_keys[i].section == section && strcmp(config_keys[i].name, name) == 0)
+			return &config_keys[i];
+	}
+	return NULL;
+}
+
+void config_each_key(
+        void (*call)(void *data, const char *section, const char *key, const char *standard),
+        void *data)
+{
+	for (size_t i = 0; i < config_key_count; i++) {
+		const struct key *key = &config_keys[i];
+
+		call(data, config_sections[key->section].name, key->name, key->standard);
+	}
+}
+
+/* ---- misspelt names ---- */
+
+#define NEAREST_MAX 32
+
+static unsigned least(unsigned one, unsigned other)
+{
+	return one < other ? one : other;
+}
+
+/* Insertions, removals, changes and swaps of neighbours that make one name the other. */
+static unsigned edit_distance(const char *one, const char *other)
+{
+	unsigned rows[3][NEAREST_MAX + 1];
+	size_t height = strlen(one), width = strlen(other);
+
+	for (unsigned x = 0; x <= width; x++)
+		rows[0][x] = x;
+	for (unsigned y = 1; y <= height; y++) {
+		unsigned *row = rows[y % 3], *above = rows[(y - 1) % 3],
+		         *before = rows[(y + 1) % 3];
+
+		row[0] = y;
+		for (unsigned x = 1; x <= width; x++) {
+			row[x] = least(above[x], row[x - 1]) + 1;
+			row[x] = least(row[x], above[x - 1] + (one[y - 1] != other[x - 1]));
+			if (x > 1 && y > 1 && one[y - 1] == other[x - 2] &&
+			        one[y - 2] == other[x - 1])
+				row[x] = least(row[x], before[x - 2] + 1);
+		}
+	}
+	return rows[height % 3][width];
+}
+
+void nearest_offer(struct nearest *nearest, const char *name)
+{
+	size_t length = strlen(nearest->wanted);
+	unsigned distance;
+
+	if (length > NEAREST_MAX || strlen(name) > NEAREST_MAX)
+		return;
+	distance = edit_distance(nearest->wanted, name);
+	/* more changes than a third of the name are another name, not a slip */
+	if (distance > 1 + length / 3 || (nearest->best && distance >= nearest->distance))
+		return;
+	nearest->best = name;
+	nearest->distance = distance;
+}
+
+/* ---- files ---- */
+
+static void print_section(enum section_id section, const char *name, const void *base, FILE *out)
+{
+	const char *title = config_sections[section].name;
+	bool defaults = section == SECTION_LISTEN && name == NULL;
+
+	fprintf(out, "%s[%s%s%s]\n", section == SECTION_DAEMON ? "" : "\n", title, name ? " " : "",
+	        name ? name : "");
+	for (size_t i = 0; i < config_key_count; i++) {
+		const struct key *key = &config_keys[i];
+
+		if (key->section == section && !(defaults && key->type == KEY_ADDRESS))
+			key_print(key, base, out);
+	}
+}
+
+void config_print(const struct config *config, FILE *out)
+{
+	print_section(SECTION_DAEMON, NULL, &config->daemon, out);
+	print_section(SECTION_LISTEN, NULL, &config->listen_default, out);
+	for (size_t i = 0; i < config->listen_count; i++)
+		print_section(SECTION_LISTEN, config->listen[i].name, &config->listen[i], out);
+	print_section(SECTION_LIMITS, NULL, &config->limits, out);
+	print_section(SECTION_LOG, NULL, &config->log, out);
+	for (size_t i = 0; i < config->app_count; i++) {
+		const struct app_config *app = &config->app[i];
+
+		print_section(SECTION_APP, app->name, app, out);
+		for (size_t j = 0; j < app->setting_count; j++)
+			fprintf(out, "%s =%s%s\n", app->settings[j].key,
+			        *app->settings[j].value ? " " : "", app->settings[j].value);
+	}
+}
+
+static void write_key(const struct key *key, FILE *out)
+{
+	fprintf(out, "\n; %s\n;%s =%s%s\n", key->help, key->name, *key->standard ? " " : "",
+	        key->standard);
+}
+
+static void write_section(enum section_id id, FILE *out)
+{
+	const struct section *section = &config_sections[id];
+
+	/* an application must say what to load, so its header is a comment too */
+	fprintf(out, "\n\n; %s\n%s[%s%s]\n", section->help, id == SECTION_APP ? ";" : "",
+	        section->name, id == SECTION_APP ? " main" : "");
+	for (size_t i = 0; i < config_key_count; i++) {
+		if (config_keys[i].section == id && config_keys[i].type != KEY_ADDRESS)
+			write_key(&config_keys[i], out);
+	}
+	if (id == SECTION_LISTEN) {
+		fputs("\n;[listen main]\n", out);
+		write_key(key_find(SECTION_LISTEN, "address"), out);
+	}
+}
+
+void config_write_template(FILE *out)
+{
+	fputs("; anygate.ini: every key of anygate(8), commented out, at its default.\n"
+	      ";\n"
+	      "; Sizes take K, M or G; times take ms, s, m or h and are seconds without one. A "
+	      "line is\n"
+	      "; at most 199 bytes long. \" ;\" begins a comment. allowed_clients may be "
+	      "repeated.\n",
+	        out);
+	for (unsigned id = 0; id < SECTION_COUNT; id++)
+		write_section(id, out);
+}

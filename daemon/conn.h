@@ -1,0 +1,32 @@
+/*
+ * One connection of a client or gateway: it owns every byte of I/O, the decoder's state and the
+ * requests that are open on it. It frees itself: when it is done, when the peer is gone and the
+ * last handler has returned, or when a deadline has passed.
+ */
+#ifndef DAEMON_CONN_H
+#define DAEMON_CONN_H
+
+#include <sys/socket.h>
+
+#include "worker.h"
+
+/* Takes over an accepted descriptor; what it holds already is read and answered at once. */
+void conn_open(struct listener *listener, int fd, const struct sockaddr *peer);
+
+/* The worker drains: idle connections close, the others after their answers. */
+void conn_drain(struct conn *conn);
+
+/* Ends a connection whatever it is doing; its handlers are told. */
+void conn_cut(struct conn *conn);
+
+/* The next of the worker's list. */
+struct conn *conn_next(const struct conn *conn);
+
+/* What becomes of connections when their deadlines pass. */
+void conn_header_expired(struct deadline *deadline);
+void conn_body_expired(struct deadline *deadline);
+void conn_write_expired(struct deadline *deadline);
+void conn_idle_expired(struct deadline *deadline);
+void conn_linger_expired(struct deadline *deadline);
+
+#endif

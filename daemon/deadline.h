@@ -1,0 +1,48 @@
+/*
+ * Deadlines that cost nothing while they are kept: one list for each length of time, the newest at
+ * its end, and one timer for all lists. Moving a deadline touches a few pointers; the timer is
+ * armed again only when it has fired too early.
+ */
+#ifndef DAEMON_DEADLINE_H
+#define DAEMON_DEADLINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <event2/event_struct.h>
+
+struct deadline {
+	struct deadline *previous, *next;
+	struct deadline_list *list; /* NULL: not set */
+	uint64_t due;               /* ms on the monotonic clock */
+};
+
+struct deadline_list {
+	struct deadline *first, *last;
+	struct deadline_list *next; /* of the same clock */
+	unsigned length;            /* ms; 0: nothing in this list is ever due */
+	void (*expired)(struct deadline *deadline); /* called once it is off the list */
+};
+
+struct deadlines {
+	struct deadline_list *lists;
+	struct event timer;
+	uint64_t armed; /* when the timer fires; 0: not armed */
+	uint64_t now;   /* ms; set by deadlines_tick */
+};
+
+bool deadlines_init(struct deadlines *clock, struct event_base *base);
+void deadlines_free(struct deadlines *clock);
+
+/* Adds a list; it must live until deadlines_free. */
+void deadlines_add(struct deadlines *clock, struct deadline_list *list, unsigned length,
+		void (*expired)(struct deadline *deadline));
+
+/* Reads the time; once for each turn of the loop. */
+void deadlines_tick(struct deadlines *clock);
+
+/* Sets or moves: due when the list's length has passed from now. */
+void deadline_set(struct deadlines *clock, struct deadline *deadline, struct deadline_list *list);
+void deadline_clear(struct deadline *deadline);
+
+#endif

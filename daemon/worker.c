@@ -1,0 +1,396 @@
+#include "worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "../app/host/host.h"
+#include "conn.h"
+#include "log.h"
+
+/* ms that a peer may go on sending after its answer. */
+#define LINGER_MS 30000
+
+/* Connections taken from one listener before others get a turn. */
+#define ACCEPT_BATCH 64
+
+/* ---- applications ---- */
+
+static struct ag_app *load_one(const struct config *config, const struct app_config *wanted,
+		char *error, size_t size)
+{
+	struct ag_app *app = app_new(wanted->name, wanted->mount, wanted->host);
+
+	if (!app) {
+		snprintf(error, size, "no memory for [app %s]", wanted->name);
+		return NULL;
+	}
+	app->debug = wanted->debug || config->debug;
+	for (size_t i = 0; i < wanted->setting_count; i++)
+		app_setting(app, wanted->settings[i].key, wanted->settings[i].value);
+	if (app_load(app, wanted->load, error, size))
+		return app;
+	app_free(app);
+	return NULL;
+}
+
+static int by_mount(const void *a, const void *b)
+{
+	size_t left = strlen((*(struct ag_app *const *)a)->mount);
+	size_t right = strlen((*(struct ag_app *const *)b)->mount);
+
+	return left < right ? 1 : left > right ? -1 : 0;
+}
+
+struct host *host_load(const struct config *config, char *error, size_t size)
+{
+	struct host *host = calloc(1, sizeof(*host));
+
+	if (host)
+		host->apps = calloc(config->app_count ? config->app_count : 1, sizeof(*host->apps));
+	if (!host || !host->apps) {
+		free(host);
+		snprintf(error, size, "no memory for the applications");
+		return NULL;
+	}
+	for (; host->count < config->app_count; host->count++) {
+		host->apps[host->count] = load_one(config, &config->app[host->count], error, size);
+		if (!host->apps[host->count]) {
+			host_free(host);
+			return NULL;
+		}
+	}
+	qsort(host->apps, host->count, sizeof(*host->apps), by_mount);
+	return host;
+}
+
+void host_free(struct host *host)
+{
+	if (!host)
+		return;
+	for (size_t i = 0; i < host->count; i++)
+		app_free(host->apps[i]);
+	free(host->apps);
+	free(host);
+}
+
+/* ---- listeners ---- */
+
+static void listeners_watch(struct worker *worker, bool watch)
+{
+	for (size_t i = 0; i < worker->listener_count; i++)
+		if (watch)
+			event_add(&worker->listeners[i].event, NULL);
+		else
+			event_del(&worker->listeners[i].event);
+}
+
+/* Out of descriptors: a listener that stays readable would spin the loop. */
+static void pause_accepting(struct worker *worker)
+{
+	const struct timeval soon = { 0, 100000 };
+
+	if (!worker->paused)
+		log_line(LOG_LEVEL_WARNING, "out of descriptors with %zu connections: accepting "
+					    "pauses; raise daemon.open_files",
+				worker->conn_count);
+	worker->paused = true;
+	listeners_watch(worker, false);
+	evtimer_add(&worker->resume, &soon);
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *argument)
+{
+	struct worker *worker = argument;
+
+	(void)fd;
+	(void)what;
+	if (worker->paused && !worker->draining)
+		listeners_watch(worker, true);
+	worker->paused = false;
+}
+
+static bool is_allowed(const struct listen_config *config, const struct sockaddr *peer)
+{
+	return !config->allowed_count || peer->sa_family == AF_UNIX ||
+			cidr_match(config->allowed_clients, config->allowed_count, peer);
+}
+
+static bool is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+static void on_acceptable(evutil_socket_t fd, short what, void *argument)
+{
+	struct listener *listener = argument;
+
+	(void)what;
+	deadlines_tick(&listener->worker->clock);
+	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		struct sockaddr_storage peer = { 0 };
+		socklen_t length = sizeof(peer);
+		int client = accept4(fd, (struct sockaddr *)&peer, &length,
+				SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (client < 0) {
+			if (is_shortage(errno))
+				pause_accepting(listener->worker);
+			return;
+		}
+		if (is_allowed(listener->config, (struct sockaddr *)&peer))
+			conn_open(listener, client, (struct sockaddr *)&peer);
+		else
+			close(client);
+	}
+}
+
+static bool listeners_open(struct worker *worker, const struct bound *bound, size_t count)
+{
+	worker->listeners = calloc(count, sizeof(*worker->listeners));
+	if (!worker->listeners)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		struct listener *listener = &worker->listeners[i];
+
+		listener->worker = worker;
+		listener->bound = &bound[i];
+		listener->config = &worker->config->listen[bound[i].listener];
+		deadlines_add(&worker->clock, &listener->keepalive,
+				listener->config->keepalive_timeout, conn_idle_expired);
+		if (event_assign(&listener->event, worker->base, bound[i].fd,
+				    EV_READ | EV_PERSIST, on_acceptable, listener) < 0 ||
+				event_add(&listener->event, NULL) < 0)
+			return false;
+		worker->listener_count++;
+	}
+	return true;
+}
+
+static void listeners_close(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->listener_count; i++) {
+		event_del(&worker->listeners[i].event);
+		close(worker->listeners[i].bound->fd);
+	}
+	worker->listener_count = 0;
+}
+
+/* ---- the clock ---- */
+
+struct span worker_date(struct worker *worker)
+{
+	struct timespec now;
+	struct tm utc;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	if (worker->dated != (uint64_t)now.tv_sec) {
+		worker->dated = (uint64_t)now.tv_sec;
+		gmtime_r(&now.tv_sec, &utc);
+		strftime(worker->date, sizeof(worker->date), "%a, %d %b %Y %H:%M:%S GMT", &utc);
+	}
+	return (struct span){ (uint8_t *)worker->date, strlen(worker->date) };
+}
+
+static void on_tidy(evutil_socket_t fd, short what, void *argument)
+{
+	struct worker *worker = argument;
+
+	(void)fd;
+	(void)what;
+	worker->tidying = false;
+	task_pool_trim(&worker->runtime.tasks);
+}
+
+void worker_tidy(struct worker *worker)
+{
+	const struct timeval soon = { 1, 0 };
+
+	if (worker->tidying)
+		return;
+	worker->tidying = true;
+	evtimer_add(&worker->tidy, &soon);
+}
+
+/* ---- the end ---- */
+
+void worker_conn_closed(struct worker *worker)
+{
+	if (worker->draining && !worker->conn_count)
+		event_base_loopbreak(worker->base);
+	else if (worker->paused)
+		event_active(&worker->resume, EV_TIMEOUT, 0);
+}
+
+/* Stops: no new connections, an end for what is in flight. */
+static void on_stop(evutil_socket_t signal, short what, void *argument)
+{
+	struct worker *worker = argument;
+
+	(void)what;
+	if (signal == SIGINT || worker->draining) {
+		event_base_loopbreak(worker->base);
+		return;
+	}
+	worker->draining = true;
+	listeners_close(worker);
+	for (struct conn *conn = worker->conns, *next; conn; conn = next) {
+		next = conn_next(conn);
+		conn_drain(conn);
+	}
+	if (!worker->conn_count) {
+		event_base_loopbreak(worker->base);
+		return;
+	}
+	unsigned ms = worker->config->daemon.graceful_timeout;
+	const struct timeval limit = { ms / 1000, (suseconds_t)(ms % 1000) * 1000 };
+
+	evtimer_add(&worker->cut, &limit);
+}
+
+static void on_cut(evutil_socket_t fd, short what, void *argument)
+{
+	struct worker *worker = argument;
+
+	(void)fd;
+	(void)what;
+	log_line(LOG_LEVEL_WARNING, "%zu connections are cut after daemon.graceful_timeout",
+			worker->conn_count);
+	event_base_loopbreak(worker->base);
+}
+
+/* The master's signals come to it from a terminal too; it passes on what the worker should do. */
+static const int signals[] = { SIGTERM, SIGQUIT, SIGINT };
+
+static bool signals_watch(struct worker *worker)
+{
+	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
+		struct event *event = &worker->signals[i];
+
+		if (evsignal_assign(event, worker->base, signals[i], on_stop, worker) < 0 ||
+				evsignal_add(event, NULL) < 0)
+			return false;
+	}
+	return true;
+}
+
+static void worker_stop(struct worker *worker)
+{
+	for (struct conn *conn = worker->conns, *next; conn; conn = next) {
+		next = conn_next(conn);
+		conn_cut(conn);
+	}
+	listeners_close(worker);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+		event_del(&worker->signals[i]);
+	deadlines_free(&worker->clock);
+	evtimer_del(&worker->tidy);
+	evtimer_del(&worker->resume);
+	evtimer_del(&worker->cut);
+	task_pool_free(&worker->runtime.tasks);
+	block_pool_free(&worker->runtime.blocks);
+	block_pool_free(&worker->runtime.buffers);
+	host_free((struct host *)worker->runtime.host);
+	free(worker->listeners);
+	free(worker->scratch);
+	free(worker->output);
+	event_base_free(worker->base);
+}
+
+/* ---- the beginning ---- */
+
+static void report_overflow(void)
+{
+	static const char line[] = "anygate: stack overflow in a handler: give it less to keep on "
+				   "its stack, or raise daemon.stack_size\n";
+
+	if (write(STDERR_FILENO, line, sizeof(line) - 1) < 0)
+		return;
+}
+
+static struct event_base *base_new(void)
+{
+	struct event_config *settings = event_config_new();
+	struct event_base *base = NULL;
+
+	if (settings && event_config_require_features(settings, EV_FEATURE_ET) == 0 &&
+			event_config_set_flag(settings, EVENT_BASE_FLAG_NOLOCK) == 0)
+		base = event_base_new_with_config(settings);
+	if (settings)
+		event_config_free(settings);
+	return base;
+}
+
+static void add_deadlines(struct worker *worker)
+{
+	const struct limits *limits = &worker->config->limits;
+	struct deadlines *clock = &worker->clock;
+
+	deadlines_add(clock, &worker->header, limits->header_timeout, conn_header_expired);
+	deadlines_add(clock, &worker->body, limits->body_timeout, conn_body_expired);
+	deadlines_add(clock, &worker->write, limits->write_timeout, conn_write_expired);
+	deadlines_add(clock, &worker->linger, LINGER_MS, conn_linger_expired);
+}
+
+static bool worker_start(struct worker *worker, const struct bound *bound, size_t count)
+{
+	worker->base = base_new();
+	worker->scratch = malloc(WORKER_SCRATCH);
+	worker->output = malloc(WORKER_OUTPUT);
+	worker->runtime.base = worker->base;
+	worker->runtime.limits = &worker->config->limits;
+	task_pool_init(&worker->runtime.tasks, worker->config->daemon.stack_size);
+	if (!worker->base || !worker->scratch || !worker->output ||
+			!deadlines_init(&worker->clock, worker->base))
+		return false;
+	add_deadlines(worker);
+	evtimer_assign(&worker->tidy, worker->base, on_tidy, worker);
+	evtimer_assign(&worker->resume, worker->base, on_resume, worker);
+	evtimer_assign(&worker->cut, worker->base, on_cut, worker);
+	return task_catch_overflow(&worker->runtime.tasks, report_overflow) &&
+			listeners_open(worker, bound, count) && signals_watch(worker);
+}
+
+/* Without its master a worker finishes what it has and goes. */
+static void follow_master(pid_t master)
+{
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != master)
+		raise(SIGTERM);
+}
+
+int worker_run(const struct config *config, const struct bound *bound, size_t count, int number,
+		int ready)
+{
+	struct worker worker = { .config = config };
+	pid_t master = getppid();
+	char error[512], name[16];
+
+	snprintf(name, sizeof(name), "worker %d", number);
+	log_name(name);
+	worker.runtime.worker = number;
+	worker.runtime.debug = config->debug;
+	worker.runtime.host = host_load(config, error, sizeof(error));
+	if (!worker.runtime.host) {
+		fprintf(stderr, "anygate: %s\n", error);
+		return 2;
+	}
+	if (!worker_start(&worker, bound, count)) {
+		log_line(LOG_LEVEL_ERROR, "can't start: %s", strerror(errno));
+		return 1;
+	}
+	follow_master(master);
+	if (write(ready, "1", 1) != 1)
+		return 1;
+	close(ready);
+	event_base_dispatch(worker.base);
+	worker_stop(&worker);
+	return 0;
+}

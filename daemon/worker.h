@@ -1,0 +1,73 @@
+/*
+ * One worker process: its event loop, its listeners and connections, and what requests share. It
+ * owns all of them and ends in worker_stop.
+ */
+#ifndef DAEMON_WORKER_H
+#define DAEMON_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/event_struct.h>
+
+#include "../app/request.h"
+#include "../app/router.h"
+#include "config.h"
+#include "deadline.h"
+#include "socket.h"
+
+/* Bytes read from a socket at a time, and room for what one send() of a request encodes. */
+#define WORKER_SCRATCH 65536
+#define WORKER_OUTPUT  (128 * 1024)
+
+struct conn;
+
+struct listener {
+	struct event event;
+	struct worker *worker;
+	const struct listen_config *config;
+	const struct bound *bound;
+	struct deadline_list keepalive;
+};
+
+struct worker {
+	struct runtime runtime;
+	const struct config *config;
+	struct event_base *base;
+	struct listener *listeners;
+	size_t listener_count;
+	struct conn *conns; /* all of them */
+	size_t conn_count;
+	struct deadlines clock;
+	struct deadline_list header, body, write, linger;
+	struct event tidy, resume, cut, signals[3];
+	bool tidying, paused, draining;
+	uint8_t *scratch; /* what was read last */
+	uint8_t *output;  /* what is being encoded */
+	char date[32];    /* HTTP-date of `dated` */
+	uint64_t dated;   /* s */
+};
+
+/*
+ * Runs worker `number` until it is told to stop; `ready` is a descriptor that gets one byte when
+ * its applications are loaded. Returns the exit status: 0; 2 where an application did not load, a
+ * line having been printed; 1 otherwise.
+ */
+int worker_run(const struct config *config, const struct bound *bound, size_t count, int number,
+		int ready);
+
+/* Loads the applications of the configuration; NULL with a line in `error`. */
+struct host *host_load(const struct config *config, char *error, size_t size);
+void host_free(struct host *host);
+
+/* The time as HTTP-date (RFC 9110 5.6.7), made once a second. */
+struct span worker_date(struct worker *worker);
+
+/* Gives memory back soon; called when a request has ended. */
+void worker_tidy(struct worker *worker);
+
+/* A connection was closed: a paused listener may go on, a draining worker may be done. */
+void worker_conn_closed(struct worker *worker);
+
+#endif

@@ -1,0 +1,355 @@
+#include "cgi.h"
+
+static const struct verdict fine = { 0, NULL };
+
+static struct verdict refuse(int status, const char *reason)
+{
+	return (struct verdict){ status, reason };
+}
+
+static bool is_field(const struct var *var)
+{
+	return var->name_length > 5 && memcmp(var->name, "HTTP_", 5) == 0;
+}
+
+/* Blanks around a field's value are not part of it (RFC 9110 5.5); some gateways pass them on. */
+static void trim_value(struct var *var)
+{
+	char *value = env_value(var);
+	struct span trimmed = scan_trim((struct span){ (uint8_t *)value, var->value_length });
+
+	if (trimmed.length == var->value_length)
+		return;
+	memmove(value, trimmed.data, trimmed.length);
+	value[trimmed.length] = '\0';
+	var->value_length = (uint32_t)trimmed.length;
+}
+
+/* A variable is whole: it must stand as a C string and in a program's environment. */
+static struct verdict admit(struct env *env, struct var *var)
+{
+	const char *value = env_value(var);
+
+	if (var->name_length == 0)
+		return refuse(400, "a variable without a name");
+	if (memchr(var->name, '\0', var->name_length) || memchr(var->name, '=', var->name_length))
+		return refuse(400, "a NUL or = in a variable's name");
+	if (memchr(value, '\0', var->value_length))
+		return refuse(400, "a NUL in a variable's value");
+	if (is_field(var)) {
+		if (memchr(value, '\r', var->value_length) ||
+		        memchr(value, '\n', var->value_length))
+			return refuse(400, "a line break in a header field's value");
+		trim_value(var);
+	}
+	env_identify(env, var);
+	return fine;
+}
+
+static const char too_large[] = "more or larger variables than limits.variables or header_size";
+
+static struct verdict take_variables(struct env *env, const struct wire_event *event)
+{
+	for (unsigned i = 0; i < event->count; i++) {
+		const struct pair *pair = &event->pairs[i];
+		struct var *var = env_reserve(env, pair->name.length, pair->value.length);
+
+		if (!var)
+			return refuse(431, too_large);
+		memcpy(var->name, pair->name.data, pair->name.length);
+		memcpy(env_value(var), pair->value.data, pair->value.length);
+		struct verdict verdict = admit(env, var);
+
+		if (verdict.status)
+			return verdict;
+	}
+	return fine;
+}
+
+static struct verdict take_fields(struct env *env, const struct wire_event *event)
+{
+	for (unsigned i = 0; i < event->count; i++) {
+		const struct pair *pair = &event->pairs[i];
+
+		if (!env_add_field(env, (const char *)pair->name.data, pair->name.length,
+		            (const char *)pair->value.data, pair->value.length))
+			return refuse(431, too_large);
+	}
+	return fine;
+}
+
+static struct verdict take_pair(struct env *env, const struct wire_event *event)
+{
+	const struct pair *pair = &event->pairs[0];
+	struct var *var = env_reserve(env, pair->name.length, pair->value.length);
+
+	if (!var)
+		return refuse(431, too_large);
+	env->filled = 0;
+	return pair->name.length + pair->value.length ? fine : admit(env, var);
+}
+
+/* A piece may end in the name, and begin in the name and end in the value. */
+static struct verdict take_part(struct env *env, const struct wire_event *event)
+{
+	struct var *var = &env->vars[env->count - 1];
+	struct span data = event->data;
+	size_t whole = var->name_length + (size_t)var->value_length;
+
+	if (env->filled < var->name_length) {
+		size_t n = var->name_length - env->filled;
+
+		n = n < data.length ? n : data.length;
+		memcpy(var->name + env->filled, span_take(&data, n), n);
+		env->filled += (uint32_t)n;
+	}
+	if (data.length) {
+		memcpy(env_value(var) + env->filled - var->name_length, data.data, data.length);
+		env->filled += (uint32_t)data.length;
+	}
+	return env->filled < whole ? fine : admit(env, var);
+}
+
+struct verdict cgi_take(struct env *env, const struct wire_event *event)
+{
+	switch (event->kind) {
+	case EVENT_VARIABLES:
+		return take_variables(env, event);
+	case EVENT_FIELDS:
+		return take_fields(env, event);
+	case EVENT_PAIR:
+		return take_pair(env, event);
+	case EVENT_PART:
+		return take_part(env, event);
+	default:
+		return fine;
+	}
+}
+
+/* What becomes of a name that comes more than once. */
+enum repeat {
+	REPEAT_LAST,   /* the last one counts, as in php-fpm: configurations do that */
+	REPEAT_JOIN,   /* a list field (RFC 9110 5.3) */
+	REPEAT_SAME,   /* allowed where all are the same */
+	REPEAT_REFUSE, /* two could mean different things to different readers */
+};
+
+static enum repeat repeat_rule(const struct var *var)
+{
+	switch (var->id) {
+	case VAR_REQUEST_METHOD:
+	case VAR_CONTENT_LENGTH:
+	case VAR_CONTENT_TYPE:
+	case VAR_HTTP_HOST:
+		return REPEAT_REFUSE;
+	case VAR_REQUEST_URI:
+	case VAR_QUERY_STRING:
+	case VAR_SCRIPT_NAME:
+	case VAR_PATH_INFO:
+		return REPEAT_SAME;
+	default:
+		return is_field(var) ? REPEAT_JOIN : REPEAT_LAST;
+	}
+}
+
+static bool same_name(const struct var *a, const struct var *b)
+{
+	return a->name_length == b->name_length && memcmp(a->name, b->name, a->name_length) == 0;
+}
+
+static bool same_value(const struct var *a, const struct var *b)
+{
+	return a->value_length == b->value_length &&
+	       memcmp(env_value(a), env_value(b), a->value_length) == 0;
+}
+
+/* Appends one variable with the values of all that have the name of the one at `first`. */
+static bool join(struct env *env, size_t first, size_t length)
+{
+	struct var *joined = env_append(env, env->vars[first].name_length, length);
+
+	if (!joined)
+		return false;
+	const struct var *like = &env->vars[first];
+	const char *separator = like->id == VAR_HTTP_COOKIE ? "; " : ", ";
+	char *at = env_value(joined);
+
+	memcpy(joined->name, like->name, like->name_length);
+	for (size_t i = first; i < env->arrived; i++) {
+		struct var *var = &env->vars[i];
+
+		if (var->hidden || !same_name(var, joined))
+			continue;
+		if (i > first) {
+			memcpy(at, separator, 2);
+			at += 2;
+		}
+		memcpy(at, env_value(var), var->value_length);
+		at += var->value_length;
+		var->hidden = true;
+	}
+	env_identify(env, joined);
+	return true;
+}
+
+/* Settles the entries with the name of the one at `first`, if there are several. */
+static struct verdict settle(struct env *env, size_t first)
+{
+	struct var *like = &env->vars[first];
+	enum repeat rule = repeat_rule(like);
+	size_t length = like->value_length, last = first;
+
+	for (size_t i = first + 1; i < env->arrived; i++) {
+		struct var *var = &env->vars[i];
+
+		if (var->hidden || !same_name(var, like))
+			continue;
+		if (rule == REPEAT_REFUSE || (rule == REPEAT_SAME && !same_value(var, like)))
+			return refuse(400, "a repeated variable that must stand once");
+		if (rule != REPEAT_JOIN)
+			env->vars[last].hidden = true;
+		last = i;
+		length += 2 + (size_t)var->value_length;
+	}
+	if (rule == REPEAT_JOIN && last > first && !join(env, first, length))
+		return refuse(431, too_large);
+	return fine;
+}
+
+static struct verdict settle_repeated(struct env *env)
+{
+	for (size_t i = 0; env->repeated && i < env->arrived; i++) {
+		struct verdict verdict = env->vars[i].hidden ? fine : settle(env, i);
+
+		if (verdict.status)
+			return verdict;
+	}
+	return fine;
+}
+
+/*
+ * Never for the application: a name that programs take for a proxy setting (httpoxy), what belongs
+ * to a connection (RFC 9110 7.6.1), and copies of what has a name of its own.
+ */
+static const enum var_id dropped[] = { VAR_HTTP_PROXY, VAR_HTTP_CONNECTION, VAR_HTTP_KEEP_ALIVE,
+	VAR_HTTP_PROXY_CONNECTION, VAR_HTTP_TE, VAR_HTTP_TRAILER, VAR_HTTP_TRANSFER_ENCODING,
+	VAR_HTTP_EXPECT, VAR_HTTP_CONTENT_LENGTH, VAR_HTTP_CONTENT_TYPE };
+
+/* Whether a list of tokens holds one, in any case. */
+static bool lists_token(struct span list, const char *token)
+{
+	while (list.length) {
+		const uint8_t *comma = memchr(list.data, ',', list.length);
+		size_t length = comma ? (size_t)(comma - list.data) : list.length;
+
+		if (scan_same(scan_trim((struct span){ list.data, length }), token))
+			return true;
+		span_take(&list, comma ? length + 1 : length);
+	}
+	return false;
+}
+
+static struct span value_span(const struct var *var)
+{
+	return (struct span){ (const uint8_t *)env_value(var), var->value_length };
+}
+
+static void drop(struct env *env)
+{
+	const struct var *connection = env_known(env, VAR_HTTP_CONNECTION);
+
+	if (!connection || !lists_token(value_span(connection), "upgrade"))
+		env_hide(env, VAR_HTTP_UPGRADE);
+	for (size_t i = 0; i < sizeof(dropped) / sizeof(*dropped); i++)
+		env_hide(env, dropped[i]);
+}
+
+/* RFC 3875 4.1.2: CONTENT_LENGTH is there if there is a body; gateways also send "" and 0. */
+static struct verdict check_length(struct env *env, const struct limits *limits)
+{
+	const struct var *var = env_known(env, VAR_CONTENT_LENGTH);
+	uint64_t length;
+
+	if (!var)
+		return fine;
+	if (!cgi_length(value_span(var), true, &length))
+		return refuse(400, "CONTENT_LENGTH is not a number");
+	if (length > limits->body_size)
+		return refuse(413, "the body is larger than limits.body_size");
+	if (length == 0)
+		env_hide(env, VAR_CONTENT_LENGTH);
+	return fine;
+}
+
+struct verdict cgi_check(struct env *env, const struct limits *limits)
+{
+	env_arrived(env);
+	struct verdict verdict = settle_repeated(env);
+
+	if (verdict.status)
+		return verdict;
+	drop(env);
+	const struct var *method = env_known(env, VAR_REQUEST_METHOD);
+
+	if (!method || !scan_token(value_span(method)))
+		return refuse(400, "no REQUEST_METHOD, or none that is a token");
+	return check_length(env, limits);
+}
+
+bool cgi_length(struct span text, bool empty_ok, uint64_t *length)
+{
+	*length = 0;
+	return text.length == 0 ? empty_ok : scan_decimal(text, length);
+}
+
+enum decode_result cgi_decode_body(uint64_t *left, struct span *in, struct wire_event *event)
+{
+	if (!*left)
+		return decode_event(event, EVENT_END, 1);
+	if (!in->length)
+		return DECODE_MORE;
+	event->data.length = in->length < *left ? in->length : (size_t)*left;
+	*left -= event->data.length;
+	event->data.data = span_take(in, event->data.length);
+	return decode_event(event, EVENT_BODY, 1);
+}
+
+void cgi_write_head(const struct reply *reply, const char *status_line, struct writer *out)
+{
+	write_bytes(out, status_line, strlen(status_line));
+	write_decimal(out, (uint64_t)reply->status);
+	write_literal(out, " ");
+	write_bytes(out, reply->reason, strlen(reply->reason));
+	write_literal(out, "\r\n");
+	write_bytes(out, reply->fields.data, reply->fields.length);
+	if (reply->length >= 0 && reply->status != 204 && reply->status != 304) {
+		write_literal(out, "Content-Length: ");
+		write_decimal(out, (uint64_t)reply->length);
+		write_literal(out, "\r\n");
+	}
+	write_literal(out, "\r\n");
+}
+
+void cgi_no_frame(
+        void *state, uint16_t id, size_t length, struct writer *before, struct writer *after)
+{
+	(void)state;
+	(void)id;
+	(void)length;
+	(void)before;
+	(void)after;
+}
+
+void cgi_no_end(void *state, uint16_t id, struct writer *out)
+{
+	(void)state;
+	(void)id;
+	(void)out;
+}
+
+bool cgi_never_keeps(const void *state, uint16_t id)
+{
+	(void)state;
+	(void)id;
+	return false;
+}

@@ -1,0 +1,45 @@
+/*
+ * What all gates share: which variables are refused, dropped, merged and trimmed before anyone
+ * gives them a meaning (SECURITY: dangerous names; RFC 3875 4.1; INTEROP C5).
+ */
+#ifndef PROTOCOLS_CGI_H
+#define PROTOCOLS_CGI_H
+
+#include "../app/env.h"
+#include "protocol.h"
+
+/* Why a head was refused: 0 and NULL, or a status (400, 413, 431) and its reason in words. */
+struct verdict {
+	int status;
+	const char *reason;
+};
+
+/* Puts the variables of one event into `env`. */
+struct verdict cgi_take(struct env *env, const struct wire_event *event);
+
+/*
+ * Called once when all variables are there: refuses what must not reach a handler, hides the
+ * names that are dropped, merges repeated fields. CONTENT_LENGTH comes out as digits or absent.
+ */
+struct verdict cgi_check(struct env *env, const struct limits *limits);
+
+/* CONTENT_LENGTH as FastCGI, SCGI and uwsgi send it: digits; "" counts as 0 where `empty_ok`. */
+bool cgi_length(struct span text, bool empty_ok, uint64_t *length);
+
+/* For protocols whose body is CONTENT_LENGTH bytes, `left` of them to come: BODY, then END. */
+enum decode_result cgi_decode_body(uint64_t *left, struct span *in, struct wire_event *event);
+
+/*
+ * The head of an answer as CGI programs write it: a first line that begins with `status_line`
+ * ("Status: " or "HTTP/1.1 "), the fields, Content-Length. No Transfer-Encoding, no Connection:
+ * the connection to the client is the gateway's.
+ */
+void cgi_write_head(const struct reply *reply, const char *status_line, struct writer *out);
+
+/* For protocols without framing and with one exchange for each connection. */
+void cgi_no_frame(
+        void *state, uint16_t id, size_t length, struct writer *before, struct writer *after);
+void cgi_no_end(void *state, uint16_t id, struct writer *out);
+bool cgi_never_keeps(const void *state, uint16_t id);
+
+#endif

@@ -1,0 +1,491 @@
+/*
+ * FastCGI 1.0 (https://fastcgi-archives.github.io/FastCGI_Specification.html): records that carry
+ * pieces of several requests at a time. Sections in the comments are the specification's.
+ */
+#include <fastcgi.h>
+
+#include "cgi.h"
+
+/* Exchanges open on one connection; what GET_VALUES tells as FCGI_MAX_REQS. */
+#define OPEN_MAX 16
+
+/* GET_VALUES must fit here: it is shown whole. Three known names need 48 bytes. */
+#define VALUES_MAX 8192
+
+enum slot_phase {
+	SLOT_FREE,   /* no exchange */
+	SLOT_PARAMS, /* at the lengths of a pair, `have` of whose bytes are in `raw` */
+	SLOT_PAIR,   /* inside a pair, `left` bytes of it still to come */
+	SLOT_STDIN,  /* the parameters are there */
+	SLOT_OVER,   /* the body too: waits for end() */
+	SLOT_GONE,   /* aborted or refused: waits for end(), all that comes is passed over */
+};
+
+struct slot {
+	uint32_t left; /* at most two texts of limits.header_size bytes */
+	uint16_t id;
+	uint8_t phase : 4;
+	uint8_t keep : 1; /* FCGI_KEEP_CONN */
+	uint8_t have;
+	uint8_t raw[8]; /* up to two lengths of four bytes */
+};
+
+struct fastcgi {
+	uint16_t id;      /* of the record */
+	uint16_t content; /* bytes of it still to come */
+	uint8_t padding;
+	uint8_t type;
+	struct slot slots[OPEN_MAX];
+};
+
+/* What a part of the decoder did; the first three are what decode() answers. */
+enum step {
+	STEP_MORE = DECODE_MORE,
+	STEP_EVENT = DECODE_EVENT,
+	STEP_BAD = DECODE_BAD,
+	STEP_ON, /* something was taken, nothing is to be told */
+};
+
+static bool fastcgi_sniff(uint8_t first)
+{
+	return first == FCGI_VERSION_1;
+}
+
+static const struct slot *slot_find(const struct fastcgi *fcgi, uint16_t id)
+{
+	for (size_t i = 0; i < OPEN_MAX; i++)
+		if (fcgi->slots[i].phase != SLOT_FREE && fcgi->slots[i].id == id)
+			return &fcgi->slots[i];
+	return NULL;
+}
+
+static struct slot *slot_of(struct fastcgi *fcgi, uint16_t id)
+{
+	return (struct slot *)slot_find(fcgi, id);
+}
+
+static struct slot *slot_open(struct fastcgi *fcgi, uint16_t id, bool keep)
+{
+	for (size_t i = 0; i < OPEN_MAX; i++) {
+		struct slot *slot = &fcgi->slots[i];
+
+		if (slot->phase != SLOT_FREE)
+			continue;
+		*slot = (struct slot){ .id = id, .phase = SLOT_PARAMS, .keep = keep };
+		return slot;
+	}
+	return NULL;
+}
+
+static void write_record(struct writer *out, uint8_t type, uint16_t id, size_t length)
+{
+	const uint8_t header[FCGI_HEADER_LEN] = { FCGI_VERSION_1, type, (uint8_t)(id >> 8),
+		(uint8_t)id, (uint8_t)(length >> 8), (uint8_t)length, 0, 0 };
+
+	write_bytes(out, header, sizeof(header));
+}
+
+static void write_end_request(struct writer *out, uint16_t id, uint8_t protocol_status)
+{
+	const uint8_t body[8] = { 0, 0, 0, 0, protocol_status };
+
+	write_record(out, FCGI_END_REQUEST, id, sizeof(body));
+	write_bytes(out, body, sizeof(body));
+}
+
+static struct writer reply_open(struct wire_event *event)
+{
+	return (struct writer){ event->reply, event->reply + sizeof(event->reply), false };
+}
+
+static enum step reply_close(struct wire_event *event, const struct writer *out)
+{
+	event->reply_length = (size_t)(out->at - event->reply);
+	return (enum step)decode_event(event, EVENT_REPLY, 0);
+}
+
+static enum step bad(struct wire_event *event, const char *reason)
+{
+	return (enum step)decode_bad(event, 0, reason);
+}
+
+/* Refuses one exchange; the caller ends it, what still comes for it is passed over. */
+static enum step refuse(struct slot *slot, struct wire_event *event, int status, const char *reason)
+{
+	slot->phase = SLOT_GONE;
+	event->status = status;
+	event->reason = reason;
+	return (enum step)decode_event(event, EVENT_BAD_EXCHANGE, slot->id);
+}
+
+/* 5.1, and 5.5 for those that can't be taken. The eight bytes are there. */
+static enum step take_begin(struct fastcgi *fcgi, struct span *in, struct wire_event *event)
+{
+	const uint8_t *body = span_take(in, 8);
+	uint16_t role = read_u16be(body);
+	uint8_t refusal = FCGI_OVERLOADED;
+
+	fcgi->content = 0;
+	if (slot_find(fcgi, fcgi->id))
+		return bad(event, "BEGIN_REQUEST for a request that is open");
+	if (role != FCGI_RESPONDER && role != FCGI_AUTHORIZER)
+		refusal = FCGI_UNKNOWN_ROLE;
+	else if (slot_open(fcgi, fcgi->id, body[2] & FCGI_KEEP_CONN)) {
+		event->role = role == FCGI_RESPONDER ? ROLE_RESPONDER : ROLE_AUTHORIZER;
+		return (enum step)decode_event(event, EVENT_BEGIN, fcgi->id);
+	}
+	struct writer out = reply_open(event);
+
+	write_end_request(&out, fcgi->id, refusal);
+	return reply_close(event, &out);
+}
+
+/* 3.4: a length of one byte, or of four with the top bit set. False: not all of it is there. */
+static bool take_length(struct span *in, size_t *length)
+{
+	size_t width = in->length && in->data[0] >> 7 ? 4 : 1;
+
+	if (in->length < width)
+		return false;
+	*length = width == 4 ? read_u32be(in->data) & 0x7fffffff : in->data[0];
+	span_take(in, width);
+	return true;
+}
+
+/* The values that may be asked for (4.1), in the order in which they are told. */
+static const struct {
+	const char *name, *value;
+} values[] = {
+	{ FCGI_MAX_CONNS, "1024" },
+	{ FCGI_MAX_REQS, "16" },
+	{ FCGI_MPXS_CONNS, "1" },
+};
+#define VALUE_COUNT (sizeof(values) / sizeof(*values))
+
+/* Marks the known names of a name-value list; false where it does not end with a pair. */
+static bool asked_values(struct span list, bool asked[VALUE_COUNT])
+{
+	while (list.length) {
+		size_t name, value;
+
+		if (!take_length(&list, &name) || !take_length(&list, &value) ||
+		        name > list.length || value > list.length - name)
+			return false;
+		struct span text = { span_take(&list, name), name };
+
+		span_take(&list, value);
+		for (size_t i = 0; i < VALUE_COUNT; i++)
+			asked[i] |= span_is(text, values[i].name);
+	}
+	return true;
+}
+
+/* 4.1: told once each, whatever was repeated; unknown names are left out. */
+static enum step take_values(struct fastcgi *fcgi, struct span *in, struct wire_event *event)
+{
+	bool asked[VALUE_COUNT] = { false };
+	struct writer out = reply_open(event);
+
+	if (fcgi->content > VALUES_MAX)
+		return bad(event, "GET_VALUES is too long");
+	if (in->length < fcgi->content)
+		return STEP_MORE;
+	struct span list = { span_take(in, fcgi->content), fcgi->content };
+
+	fcgi->content = 0;
+	if (!asked_values(list, asked))
+		return bad(event, "a pair of GET_VALUES runs past its end");
+	out.at += FCGI_HEADER_LEN;
+	for (size_t i = 0; i < VALUE_COUNT; i++) {
+		const uint8_t lengths[2] = { (uint8_t)strlen(values[i].name),
+			(uint8_t)strlen(values[i].value) };
+
+		if (!asked[i])
+			continue;
+		write_bytes(&out, lengths, 2);
+		write_bytes(&out, values[i].name, lengths[0]);
+		write_bytes(&out, values[i].value, lengths[1]);
+	}
+	struct writer header = reply_open(event);
+
+	write_record(&header, FCGI_GET_VALUES_RESULT, FCGI_NULL_REQUEST_ID,
+	        (size_t)(out.at - event->reply) - FCGI_HEADER_LEN);
+	return reply_close(event, &out);
+}
+
+/* 4.2 */
+static enum step reply_unknown(uint8_t type, struct wire_event *event)
+{
+	const uint8_t body[8] = { type };
+	struct writer out = reply_open(event);
+
+	write_record(&out, FCGI_UNKNOWN_TYPE, FCGI_NULL_REQUEST_ID, sizeof(body));
+	write_bytes(&out, body, sizeof(body));
+	return reply_close(event, &out);
+}
+
+/* Takes the whole pairs at the front of the record, as many as one event holds. */
+static void take_pairs(struct fastcgi *fcgi, struct span *in, struct wire_event *event)
+{
+	event->count = 0;
+	while (event->count < EVENT_PAIRS) {
+		struct span rest = { in->data,
+			in->length < fcgi->content ? in->length : fcgi->content };
+		size_t before = rest.length, name, value;
+
+		if (!take_length(&rest, &name) || !take_length(&rest, &value) ||
+		        name > rest.length || value > rest.length - name)
+			return;
+		struct pair *pair = &event->pairs[event->count++];
+
+		pair->name = (struct span){ span_take(&rest, name), name };
+		pair->value = (struct span){ span_take(&rest, value), value };
+		fcgi->content -= (uint16_t)(before - rest.length);
+		span_take(in, before - rest.length);
+	}
+}
+
+/* Gathers the lengths of a pair that is not whole in this record, then opens it. */
+static enum step take_lengths(struct fastcgi *fcgi, struct slot *slot, const struct limits *limits,
+        struct span *in, struct wire_event *event)
+{
+	while (fcgi->content && in->length) {
+		struct span raw = { slot->raw, slot->have + 1u };
+		size_t name, value;
+
+		slot->raw[slot->have++] = *span_take(in, 1);
+		fcgi->content--;
+		if (!take_length(&raw, &name) || !take_length(&raw, &value))
+			continue;
+		slot->have = 0;
+		if (name > limits->header_size || value > limits->header_size)
+			return refuse(
+			        slot, event, 431, "a parameter larger than limits.header_size");
+		slot->left = (uint32_t)(name + value);
+		slot->phase = slot->left ? SLOT_PAIR : SLOT_PARAMS;
+		event->pairs[0] = (struct pair){ { NULL, name }, { NULL, value } };
+		return (enum step)decode_event(event, EVENT_PAIR, slot->id);
+	}
+	return fcgi->content ? STEP_MORE : STEP_ON;
+}
+
+/* The next bytes of the record, at most `most` of them. */
+static struct span take_some(struct fastcgi *fcgi, struct span *in, uint64_t most)
+{
+	size_t n = in->length < fcgi->content ? in->length : fcgi->content;
+
+	n = n < most ? n : (size_t)most;
+	fcgi->content -= (uint16_t)n;
+	return (struct span){ span_take(in, n), n };
+}
+
+static enum step take_params(struct fastcgi *fcgi, struct slot *slot, const struct limits *limits,
+        struct span *in, struct wire_event *event)
+{
+	if (slot->phase == SLOT_PAIR) {
+		event->data = take_some(fcgi, in, slot->left);
+		slot->left -= (uint32_t)event->data.length;
+		if (!slot->left)
+			slot->phase = SLOT_PARAMS;
+		return (enum step)decode_event(event, EVENT_PART, slot->id);
+	}
+	if (slot->phase != SLOT_PARAMS)
+		return bad(event, "PARAMS after their end");
+	if (!slot->have) {
+		take_pairs(fcgi, in, event);
+		if (event->count)
+			return (enum step)decode_event(event, EVENT_VARIABLES, slot->id);
+	}
+	return take_lengths(fcgi, slot, limits, in, event);
+}
+
+static enum step take_stdin(
+        struct fastcgi *fcgi, struct slot *slot, struct span *in, struct wire_event *event)
+{
+	if (slot->phase != SLOT_STDIN)
+		return bad(event, "STDIN where it must not be");
+	event->data = take_some(fcgi, in, fcgi->content);
+	return (enum step)decode_event(event, EVENT_BODY, slot->id);
+}
+
+static enum step skip_content(struct fastcgi *fcgi, struct span *in)
+{
+	take_some(fcgi, in, fcgi->content);
+	return STEP_ON;
+}
+
+/* Some of the record's content; at least one byte of it is there. */
+static enum step take_content(
+        struct fastcgi *fcgi, const struct limits *limits, struct span *in, struct wire_event *event)
+{
+	struct slot *slot = slot_of(fcgi, fcgi->id);
+
+	if (fcgi->type == FCGI_BEGIN_REQUEST)
+		return in->length < 8 ? STEP_MORE : take_begin(fcgi, in, event);
+	if (fcgi->type == FCGI_GET_VALUES)
+		return take_values(fcgi, in, event);
+	if (!slot || slot->phase >= SLOT_OVER)
+		return skip_content(fcgi, in);
+	if (fcgi->type == FCGI_PARAMS)
+		return take_params(fcgi, slot, limits, in, event);
+	if (fcgi->type == FCGI_STDIN)
+		return take_stdin(fcgi, slot, in, event);
+	return skip_content(fcgi, in);
+}
+
+/* A stream's end (3.3): an empty record. */
+static enum step end_stream(struct slot *slot, uint8_t type, struct wire_event *event)
+{
+	if (type == FCGI_PARAMS && slot->phase == SLOT_PARAMS && !slot->have) {
+		slot->phase = SLOT_STDIN;
+		return (enum step)decode_event(event, EVENT_HEAD, slot->id);
+	}
+	if (type == FCGI_PARAMS && slot->phase < SLOT_STDIN)
+		return refuse(slot, event, 400, "PARAMS end inside a pair");
+	if (type == FCGI_STDIN && slot->phase == SLOT_STDIN) {
+		slot->phase = SLOT_OVER;
+		return (enum step)decode_event(event, EVENT_END, slot->id);
+	}
+	return slot->phase >= SLOT_OVER ? STEP_ON : bad(event, "a stream ends where none is open");
+}
+
+/* A record's header is there: checks it, and handles the records that have no content. */
+static enum step open_record(struct fastcgi *fcgi, struct wire_event *event)
+{
+	struct slot *slot = slot_of(fcgi, fcgi->id);
+
+	switch (fcgi->type) {
+	case FCGI_BEGIN_REQUEST:
+		if (fcgi->id == FCGI_NULL_REQUEST_ID || fcgi->content != 8)
+			return bad(event, "BEGIN_REQUEST with the id 0 or a body not of 8 bytes");
+		return STEP_ON;
+	case FCGI_ABORT_REQUEST:
+		if (!slot || slot->phase == SLOT_GONE)
+			return STEP_ON;
+		slot->phase = SLOT_GONE;
+		return (enum step)decode_event(event, EVENT_ABORT, slot->id);
+	case FCGI_PARAMS:
+	case FCGI_STDIN:
+		return slot && !fcgi->content ? end_stream(slot, fcgi->type, event) : STEP_ON;
+	case FCGI_GET_VALUES:
+		return fcgi->content ? STEP_ON : take_values(fcgi, &(struct span){ 0 }, event);
+	case FCGI_DATA:
+		return STEP_ON;
+	case 0:
+	case FCGI_END_REQUEST:
+	case FCGI_STDOUT:
+	case FCGI_STDERR:
+	case FCGI_GET_VALUES_RESULT:
+	case FCGI_UNKNOWN_TYPE:
+		return bad(event, "a record that only an application sends");
+	default:
+		return fcgi->id == FCGI_NULL_REQUEST_ID ? reply_unknown(fcgi->type, event)
+		                                        : STEP_ON;
+	}
+}
+
+/* 3.3 */
+static enum step take_header(struct fastcgi *fcgi, struct span *in, struct wire_event *event)
+{
+	if (in->length && in->data[0] != FCGI_VERSION_1)
+		return bad(event, "a record of another version than 1");
+	if (in->length < FCGI_HEADER_LEN)
+		return STEP_MORE;
+	const uint8_t *header = span_take(in, FCGI_HEADER_LEN);
+
+	fcgi->type = header[1];
+	fcgi->id = read_u16be(header + 2);
+	fcgi->content = read_u16be(header + 4);
+	fcgi->padding = header[6];
+	return open_record(fcgi, event);
+}
+
+static enum step take_padding(struct fastcgi *fcgi, struct span *in)
+{
+	size_t n = in->length < fcgi->padding ? in->length : fcgi->padding;
+
+	span_take(in, n);
+	fcgi->padding -= (uint8_t)n;
+	return fcgi->padding ? STEP_MORE : STEP_ON;
+}
+
+static enum decode_result fastcgi_decode(
+        void *state, const struct limits *limits, struct span *in, struct wire_event *event)
+{
+	struct fastcgi *fcgi = state;
+	enum step step = STEP_ON;
+
+	while (step == STEP_ON) {
+		if (!in->length)
+			return DECODE_MORE;
+		if (fcgi->content)
+			step = take_content(fcgi, limits, in, event);
+		else if (fcgi->padding)
+			step = take_padding(fcgi, in);
+		else
+			step = take_header(fcgi, in, event);
+	}
+	return (enum decode_result)step;
+}
+
+/* The whole header block in one record: HAProxy 2.6 aborts on two (INTEROP C1). */
+static void fastcgi_head(void *state, uint16_t id, const struct reply *reply, struct writer *out)
+{
+	struct writer header = *out;
+
+	(void)state;
+	if ((size_t)(out->end - out->at) < FCGI_HEADER_LEN) {
+		out->overflow = true;
+		return;
+	}
+	out->at += FCGI_HEADER_LEN;
+	cgi_write_head(reply, "Status: ", out);
+	write_record(&header, FCGI_STDOUT, id, (size_t)(out->at - header.at) - FCGI_HEADER_LEN);
+}
+
+static void fastcgi_frame(
+        void *state, uint16_t id, size_t length, struct writer *before, struct writer *after)
+{
+	(void)state;
+	(void)after;
+	write_record(before, FCGI_STDOUT, id, length);
+}
+
+static void fastcgi_end(void *state, uint16_t id, struct writer *out)
+{
+	struct slot *slot = slot_of(state, id);
+
+	write_record(out, FCGI_STDOUT, id, 0);
+	write_end_request(out, id, FCGI_REQUEST_COMPLETE);
+	if (slot)
+		slot->phase = SLOT_FREE;
+}
+
+static bool fastcgi_keeps(const void *state, uint16_t id)
+{
+	const struct slot *slot = slot_find(state, id);
+
+	return slot && slot->keep;
+}
+
+static uint64_t fastcgi_body_left(const void *state, uint16_t id)
+{
+	const struct slot *slot = slot_find(state, id);
+
+	return slot && slot->phase < SLOT_OVER ? UINT64_MAX : 0;
+}
+
+const struct protocol protocol_fastcgi = {
+	.name = "fastcgi",
+	.pass = "fastcgi_pass",
+	.multiplexes = true,
+	.state_size = sizeof(struct fastcgi),
+	.frame_max = 65528, /* the largest multiple of 8 that a record holds */
+	.sniff = fastcgi_sniff,
+	.decode = fastcgi_decode,
+	.head = fastcgi_head,
+	.frame = fastcgi_frame,
+	.end = fastcgi_end,
+	.keeps = fastcgi_keeps,
+	.body_left = fastcgi_body_left,
+};

@@ -1,0 +1,177 @@
+/*
+ * The contract between a wire protocol and everything else.
+ *
+ * A protocol is one const struct of pure functions: bytes in, events out; answers in, bytes out. It
+ * opens no descriptor, allocates nothing, logs nothing and knows no other protocol. Its state is
+ * plain data of `state_size` bytes, owned by the connection (or by a test); zeroed means "at the
+ * start of a connection".
+ *
+ * Decoding. The caller shows the bytes it has and pulls events until DECODE_MORE:
+ *
+ *	struct span in = { bytes, count };
+ *	while ((result = protocol->decode(state, limits, &in, &event)) == DECODE_EVENT)
+ *		...
+ *
+ * decode() takes what it is done with off the front of `in`. What it leaves when it wants more is
+ * the beginning of something incomplete: the caller shows it again, with more bytes behind it. A
+ * decoder remembers how far it has looked, so that this costs linear time. Any way of cutting the
+ * same bytes gives the same events, but that a body may come in other pieces, and a variable whole
+ * or as PAIR and PARTs.
+ *
+ * Every event belongs to an exchange: one request and its answer. `id` names it among those open on
+ * the connection; a protocol without multiplexing calls it 1. An exchange gives, in this order:
+ *
+ *	BEGIN (VARIABLES | FIELDS | PAIR PART*)* HEAD BODY* END
+ *
+ * or is cut short by ABORT (the peer gave it up) or by BAD_EXCHANGE (this one broke the rules, the
+ * rest of the connection is sound). REPLY may stand anywhere and belongs to no exchange.
+ * DECODE_BAD says that the connection can't be understood from here on: `status` and `reason` of
+ * the event say why, and decode() must not be called again. A status of 0: the peer would not
+ * understand an answer, just close.
+ *
+ * A protocol without multiplexing does not begin the next exchange by itself: the caller stops
+ * pulling after END until the answer has been sent.
+ *
+ * Encoding. Every exchange that began is ended by the caller, in this order and with these bytes
+ * on the wire:
+ *
+ *	head()  the status and the header fields
+ *	frame() before and after each piece of the body; `pieces` of at most `frame_max` bytes
+ *	end()   what closes the answer; the decoder forgets the exchange: what the peer still sends
+ *	        for it is passed over where the protocol can tell, and its id may be used again
+ *
+ * end() alone, without head(), ends an exchange that gets no answer.
+ *
+ * Where the framing allows it the next exchange may follow; keeps() says whether the peer wants
+ * that. The caller decides, tells head() with `close`, and closes after end() where it must.
+ */
+#ifndef PROTOCOLS_PROTOCOL_H
+#define PROTOCOLS_PROTOCOL_H
+
+#include "../app/limits.h"
+#include "scan.h"
+
+enum decode_result {
+	DECODE_MORE,  /* `in` holds nothing complete any more */
+	DECODE_EVENT, /* the event is set */
+	DECODE_BAD,   /* the peer is wrong: answer event.status if the protocol can, then close */
+};
+
+enum event_kind {
+	EVENT_BEGIN,        /* an exchange opens */
+	EVENT_VARIABLES,    /* `count` CGI variables in `pairs` */
+	EVENT_FIELDS,       /* `count` HTTP fields in `pairs`: checked, trimmed, not yet renamed */
+	EVENT_PAIR,         /* a variable that comes in pieces: the two lengths of pairs[0] */
+	EVENT_PART,         /* the next piece of it: its name, then its value, in `data` */
+	EVENT_HEAD,         /* all variables are there */
+	EVENT_BODY,         /* a piece of the body in `data`, never empty */
+	EVENT_END,          /* the body is complete */
+	EVENT_ABORT,        /* the peer no longer wants an answer */
+	EVENT_BAD_EXCHANGE, /* refuse this exchange with `status`; others go on */
+	EVENT_REPLY,        /* send `reply` as it is */
+};
+
+enum role {
+	ROLE_RESPONDER,
+	ROLE_AUTHORIZER, /* FastCGI 6.3 */
+};
+
+/* A name and its value where the peer put them; valid until the caller's buffer changes. */
+struct pair {
+	struct span name, value;
+};
+
+#define EVENT_PAIRS     16
+#define EVENT_REPLY_MAX 128
+
+struct wire_event {
+	enum event_kind kind;
+	uint16_t id;
+	enum role role; /* BEGIN */
+	unsigned count; /* VARIABLES, FIELDS */
+	struct pair pairs[EVENT_PAIRS];
+	struct span data;    /* PART, BODY */
+	int status;          /* BAD_EXCHANGE, DECODE_BAD: what to answer */
+	const char *reason;  /* the same in words, for the log: a constant */
+	size_t reply_length; /* REPLY */
+	uint8_t reply[EVENT_REPLY_MAX];
+};
+
+static inline enum decode_result decode_event(
+        struct wire_event *event, enum event_kind kind, uint16_t id)
+{
+	event->kind = kind;
+	event->id = id;
+	return DECODE_EVENT;
+}
+
+static inline enum decode_result decode_bad(struct wire_event *event, int status, const char *reason)
+{
+	event->status = status;
+	event->reason = reason;
+	return DECODE_BAD;
+}
+
+/* The head of an answer. */
+struct reply {
+	int status;
+	const char *reason; /* a token list without CR or LF */
+	struct span fields; /* "Name: value\r\n"... without framing and connection fields */
+	int64_t length;     /* bytes of the body, or -1: not known before its end */
+	bool bodiless;      /* no body may follow: HEAD, 204, 304 */
+	bool close;         /* the connection closes after this answer */
+	struct span date;   /* the time now as HTTP-date; for protocols whose gateway adds none */
+};
+
+struct protocol {
+	const char *name;  /* as configured: "fastcgi" */
+	const char *pass;  /* nginx's directive for it */
+	bool direct;       /* the peer speaks for itself: REMOTE_ADDR is its address */
+	bool multiplexes;  /* several exchanges may be open at a time */
+	size_t state_size; /* bytes of decoder state */
+	size_t frame_max;  /* most bytes of one piece of body */
+
+	/* Whether a connection that begins with this byte speaks the protocol. */
+	bool (*sniff)(uint8_t first);
+
+	enum decode_result (*decode)(
+	        void *state, const struct limits *limits, struct span *in, struct wire_event *event);
+
+	void (*head)(void *state, uint16_t id, const struct reply *reply, struct writer *out);
+	void (*frame)(void *state, uint16_t id, size_t length, struct writer *before,
+	        struct writer *after);
+	void (*end)(void *state, uint16_t id, struct writer *out);
+
+	/*
+	 * Whether the peer takes another exchange after this one. Asked before head(), and again
+	 * after it: an answer that only a close can end takes it back.
+	 */
+	bool (*keeps)(const void *state, uint16_t id);
+
+	/* Bytes of body still to come for the exchange, or UINT64_MAX where that is not known. */
+	uint64_t (*body_left)(const void *state, uint16_t id);
+
+	/* Says that the handler wants the body, to a peer that waits for it (Expect: 100-continue); may be NULL.
+	 */
+	void (*want_body)(void *state, struct writer *out);
+};
+
+/* Most bytes that head() adds to reply.fields, and that frame() or end() write. */
+#define PROTOCOL_HEAD_MAX  512
+#define PROTOCOL_FRAME_MAX 32
+
+extern const struct protocol protocol_fastcgi, protocol_scgi, protocol_uwsgi, protocol_http;
+
+/* All protocols in the order in which their first byte is tried, NULL at the end. */
+extern const struct protocol *const protocols[];
+
+/* By its configured name, or NULL. */
+const struct protocol *protocol_find(const char *name);
+
+/* By a connection's first byte, or NULL. */
+const struct protocol *protocol_sniff(uint8_t first);
+
+/* What a connection's first byte looks like, for the log: "TLS", "HTTP", ... */
+const char *protocol_guess(uint8_t first);
+
+#endif

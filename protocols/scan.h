@@ -1,0 +1,86 @@
+/* Bounded reading and writing of bytes; nothing here reads or writes past an end. */
+#ifndef PROTOCOLS_SCAN_H
+#define PROTOCOLS_SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Bytes that somebody else owns. */
+struct span {
+	const uint8_t *data;
+	size_t length;
+};
+
+/* Takes `length` bytes off the front; the caller has made sure that they are there. */
+static inline const uint8_t *span_take(struct span *span, size_t length)
+{
+	const uint8_t *taken = span->data;
+
+	span->data += length;
+	span->length -= length;
+	return taken;
+}
+
+static inline bool span_is(struct span span, const char *text)
+{
+	size_t length = strlen(text);
+
+	return span.length == length && memcmp(span.data, text, length) == 0;
+}
+
+static inline uint16_t read_u16be(const uint8_t *at)
+{
+	return (uint16_t)(at[0] << 8 | at[1]);
+}
+
+static inline uint16_t read_u16le(const uint8_t *at)
+{
+	return (uint16_t)(at[1] << 8 | at[0]);
+}
+
+static inline uint32_t read_u32be(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/* Where an encoder writes. What does not fit is not written, and `overflow` says so. */
+struct writer {
+	uint8_t *at;
+	uint8_t *end;
+	bool overflow;
+};
+
+static inline void write_bytes(struct writer *writer, const void *data, size_t length)
+{
+	if ((size_t)(writer->end - writer->at) < length) {
+		writer->overflow = true;
+		return;
+	}
+	if (length)
+		memcpy(writer->at, data, length);
+	writer->at += length;
+}
+
+#define write_literal(writer, text) write_bytes(writer, text, sizeof(text) - 1)
+
+/* `value` in decimal digits. */
+void write_decimal(struct writer *writer, uint64_t value);
+
+/* 1*DIGIT and nothing else, below 2^63 (RFC 3875 4.1.2, RFC 9110 8.6). */
+bool scan_decimal(struct span text, uint64_t *value);
+
+/* tchar of RFC 9110 5.6.2, as a table of 256. */
+extern const bool scan_tchar[256];
+
+/* True for one or more tchar. */
+bool scan_token(struct span text);
+
+/* Takes blanks and tabs off both ends (OWS, RFC 9110 5.6.3). */
+struct span scan_trim(struct span text);
+
+/* Whether two texts are the same but for the case of ASCII letters. */
+bool scan_same(struct span text, const char *other);
+
+#endif

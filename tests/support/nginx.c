@@ -1,0 +1,157 @@
+#include "nginx.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+const struct nginx_gate nginx_gates[NGINX_GATES] = {
+	{ "fastcgi_pass", "fastcgi" },
+	{ "fastcgi_pass with fastcgi_keep_conn", "fastcgi" },
+	{ "scgi_pass", "scgi" },
+	{ "uwsgi_pass", "uwsgi" },
+	{ "proxy_pass with HTTP/1.0", "http" },
+	{ "proxy_pass with HTTP/1.1 and keep-alive", "http" },
+};
+
+/* What a location of each gate says, besides "PREFIX_pass". */
+static const struct {
+	const char *prefix, *scheme, *lines;
+} locations[NGINX_GATES] = {
+	{ "fastcgi", "", "include /etc/nginx/fastcgi_params;" },
+	{ "fastcgi", "", "include /etc/nginx/fastcgi_params; fastcgi_keep_conn on;" },
+	{ "scgi", "", "include /etc/nginx/scgi_params;" },
+	{ "uwsgi", "", "include /etc/nginx/uwsgi_params;" },
+	{ "proxy", "http://", "proxy_http_version 1.0; proxy_set_header Host $http_host;" },
+	{ "proxy", "http://",
+	        "proxy_http_version 1.1; proxy_set_header Host $http_host; "
+	        "proxy_set_header Connection \"\";" },
+};
+
+static const char head[] = "daemon off;\n"
+                           "%s" /* user */
+                           "worker_processes 1;\n"
+                           "pid %s/nginx.pid;\n"
+                           "error_log %s/nginx.log info;\n"
+                           "events { worker_connections 1024; }\n"
+                           "http {\n"
+                           "access_log off;\n"
+                           "client_max_body_size 64m;\n"
+                           "client_body_temp_path %s/body;\n"
+                           "proxy_temp_path %s/proxy;\n"
+                           "fastcgi_temp_path %s/fastcgi;\n"
+                           "scgi_temp_path %s/scgi;\n"
+                           "uwsgi_temp_path %s/uwsgi;\n";
+
+static void write_location(FILE *file, size_t gate, const char *path, const char *more)
+{
+	const char *prefix = locations[gate].prefix;
+
+	fprintf(file, "location %s { %s %s_pass %sgate%zu; %s_read_timeout 55s; ", path,
+	        locations[gate].lines, prefix, locations[gate].scheme, gate, prefix);
+	if (*more)
+		fprintf(file, "%s_request_buffering off; %s_buffering off; ", prefix, prefix);
+	fprintf(file, "}\n");
+}
+
+static void write_server(FILE *file, size_t gate, const char *listen, const char *backend)
+{
+	if (backend) {
+		fprintf(file, "upstream gate%zu { server %s max_fails=0; %s}\n", gate, backend,
+		        gate == 1 || gate == 5 ? "keepalive 4; " : "");
+	}
+	fprintf(file, "server { listen %s; server_name gate.test;\n", listen);
+	if (backend) {
+		write_location(file, gate, "/", "");
+		write_location(file, gate, "/stream/", "unbuffered");
+	}
+	fprintf(file, "}\n");
+}
+
+static void write_config(
+        const struct nginx *nginx, const char *path, const char *const backends[NGINX_GATES])
+{
+	const char *directory = support_directory();
+	FILE *file = fopen(path, "we");
+
+	cr_assert(file, "%s: %s", path, strerror(errno));
+	fprintf(file, head, geteuid() == 0 ? "user root;\n" : "", directory, directory, directory,
+	        directory, directory, directory, directory);
+	for (size_t i = 0; i < NGINX_GATES; i++)
+		write_server(file, i, nginx->address[i], backends[i]);
+	fprintf(file, "}\n");
+	fclose(file);
+}
+
+/* A listening socket on a free loopback port, inherited by what is started next. */
+static int bind_port(char address[32])
+{
+	struct sockaddr_in where = { .sin_family = AF_INET };
+	socklen_t length = sizeof where;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&where, length), 0);
+	cr_assert_eq(listen(fd, 511), 0);
+	getsockname(fd, (struct sockaddr *)&where, &length);
+	snprintf(address, 32, "127.0.0.1:%u", ntohs(where.sin_port));
+	return fd;
+}
+
+void nginx_start(struct nginx *nginx, const char *const backends[NGINX_GATES])
+{
+	const char *directory = support_directory(), *config = support_path("nginx.conf");
+	int sockets[NGINX_GATES];
+
+	for (size_t i = 0; i < NGINX_GATES; i++)
+		sockets[i] = bind_port(nginx->address[i]);
+	write_config(nginx, config, backends);
+	process_start(&nginx->process,
+	        &(struct process_options){
+	                .arguments = (const char *const[]){ "/usr/sbin/nginx", "-p", directory,
+	                        "-c", config, "-e", support_path("nginx.log"), NULL },
+	                .environment = (const char *const[]){ "NGINX=3;4;5;6;7;8;", NULL },
+	                .pass = sockets,
+	                .pass_count = NGINX_GATES,
+	        });
+	for (size_t i = 0; i < NGINX_GATES; i++)
+		close(sockets[i]);
+}
+
+void nginx_start_all(struct nginx *nginx, const char *backend)
+{
+	const char *backends[NGINX_GATES];
+
+	for (size_t i = 0; i < NGINX_GATES; i++)
+		backends[i] = backend;
+	nginx_start(nginx, backends);
+}
+
+char *nginx_log(void)
+{
+	struct bytes text = { 0 };
+	FILE *file = fopen(support_path("nginx.log"), "re");
+	char piece[4096];
+	size_t size;
+
+	bytes_text(&text, "");
+	while (file && (size = fread(piece, 1, sizeof piece, file)) > 0)
+		bytes_add(&text, piece, size);
+	if (file)
+		fclose(file);
+	return text.data;
+}
+
+void nginx_stop(struct nginx *nginx)
+{
+	kill(nginx->process.pid, SIGTERM);
+	cr_expect_eq(process_wait(&nginx->process), 0, "nginx: %s",
+	        nginx->process.err.data ? nginx->process.err.data : "");
+	process_free(&nginx->process);
+}

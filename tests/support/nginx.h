@@ -1,0 +1,39 @@
+/*
+ * A private nginx in the test's directory: Debian's program with stock *_params, one server for
+ * each gate, each on a loopback port that the system chose. The test binds the sockets and nginx
+ * inherits them, so a connection made at once is answered as soon as nginx is up.
+ */
+#ifndef TESTS_SUPPORT_NGINX_H
+#define TESTS_SUPPORT_NGINX_H
+
+#include "process.h"
+
+#define NGINX_GATES 6
+
+/* The gates in their order. */
+struct nginx_gate {
+	const char *name;     /* for messages */
+	const char *protocol; /* anygate's */
+};
+extern const struct nginx_gate nginx_gates[NGINX_GATES];
+
+struct nginx {
+	struct process process;
+	char address[NGINX_GATES][32];
+};
+
+/*
+ * Starts it in front of one backend address for each gate, "127.0.0.1:PORT" or "unix:PATH"; a NULL
+ * is a server without a backend. Paths under /stream/ pass bodies on unbuffered, both ways.
+ */
+void nginx_start(struct nginx *nginx, const char *const backends[NGINX_GATES]);
+
+/* The same backend for every gate. */
+void nginx_start_all(struct nginx *nginx, const char *backend);
+
+/* Its error log so far. To be freed. */
+char *nginx_log(void);
+
+void nginx_stop(struct nginx *nginx);
+
+#endif
