@@ -14,7 +14,7 @@ APP = app/arena.c app/env.c app/request.c app/lookup.c app/response.c app/router
 PROTOCOLS = protocols/protocols.c protocols/scan.c protocols/cgi.c protocols/fastcgi.c \
 	protocols/scgi.c protocols/uwsgi.c protocols/http.c protocols/http_head.c \
 	protocols/http_chunk.c
-DAEMON = daemon/conn.c daemon/worker.c daemon/deadline.c daemon/master.c daemon/socket.c \
+DAEMON = daemon/conn.c daemon/conn_in.c daemon/conn_out.c daemon/worker.c daemon/deadline.c daemon/master.c daemon/socket.c \
 	daemon/privileges.c daemon/log.c daemon/options.c daemon/config.c daemon/config_build.c \
 	daemon/config_types.c daemon/config_address.c daemon/config_keys.c
 SOURCES = $(APP) $(PROTOCOLS) $(DAEMON)
@@ -23,14 +23,17 @@ UNIT = tests/unit/test_http.c tests/unit/test_fastcgi.c tests/unit/test_scgi.c \
 	tests/unit/test_uwsgi.c tests/unit/test_router.c tests/unit/test_path.c \
 	tests/unit/test_text.c tests/unit/test_load.c tests/unit/test_config.c \
 	tests/unit/test_config_errors.c
-E2E =
-SUPPORT = tests/support/decoding.c
+E2E = tests/e2e/test_gates.c tests/e2e/test_nginx.c tests/e2e/test_same.c \
+	tests/e2e/test_spawn.c tests/e2e/test_daemon.c tests/e2e/test_workers.c
+SUPPORT = tests/support/decoding.c tests/support/support.c tests/support/process.c \
+	tests/support/daemon.c tests/support/client.c tests/support/gates.c tests/support/json.c \
+	tests/support/nginx.c
 
 # Applications as shared objects: examples, and what tests load.
 EXAMPLES = hello form slow download
 UNIT_APPS = good other_abi no_entry fails
-E2E_APPS =
-PEERS =
+E2E_APPS = early answers napper overflow
+PEERS = fcgx_env
 
 WARNINGS = -Wall -Wextra -Wshadow -Werror
 HARDENING = -fstack-protector-strong -fstack-clash-protection -fPIE
@@ -57,39 +60,48 @@ TEST_APPS = $(EXAMPLES:%=$(ASAN)/apps/%.so) $(UNIT_APPS:%=$(ASAN)/apps/%.so) \
 all: $(BUILD)/anygate
 
 $(BUILD)/anygate: $(PLAIN_OBJECTS)
-	$(CC) $(LDFLAGS) $(EXPORT) -o $@ $^ $(LIBS)
+	@echo '  LINK  $@'
+	@$(CC) $(LDFLAGS) $(EXPORT) -o $@ $^ $(LIBS)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(PLAIN) -c -o $@ $<
+	@echo '  CC    $@'
+	@$(CC) $(PLAIN) -c -o $@ $<
 
 $(ASAN)/anygate: $(SANE_OBJECTS) $(ASAN)/daemon/main.o
-	$(CC) -fsanitize=address,undefined $(EXPORT) -o $@ $^ $(LIBS)
+	@echo '  LINK  $@'
+	@$(CC) -fsanitize=address,undefined $(EXPORT) -o $@ $^ $(LIBS)
 
-$(ASAN)/tests: $(SANE_OBJECTS) $(TEST_OBJECTS)
-	$(CC) -fsanitize=address,undefined $(EXPORT) -o $@ $^ $(LIBS) -lcriterion
+$(ASAN)/test-runner: $(SANE_OBJECTS) $(TEST_OBJECTS)
+	@echo '  LINK  $@'
+	@$(CC) -fsanitize=address,undefined $(EXPORT) -o $@ $^ $(LIBS) -lcriterion
 
 $(ASAN)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(SANE) -c -o $@ $<
+	@echo '  CC    $@'
+	@$(CC) $(SANE) -c -o $@ $<
 
 APP_CC = $(CC) -std=gnu11 -O2 -g $(WARNINGS) -shared -fPIC -idirafter app
 
 $(ASAN)/apps/%.so: app/examples/%.c app/anygate.h
 	@mkdir -p $(@D)
-	umask 022 && $(APP_CC) -o $@ $<
+	@echo '  APP   $@'
+	@umask 022 && $(APP_CC) -o $@ $<
 
 $(ASAN)/apps/%.so: tests/unit/apps/%.c app/anygate.h
 	@mkdir -p $(@D)
-	umask 022 && $(APP_CC) -o $@ $<
+	@echo '  APP   $@'
+	@umask 022 && $(APP_CC) -o $@ $<
 
 $(ASAN)/apps/%.so: tests/e2e/apps/%.c app/anygate.h
 	@mkdir -p $(@D)
-	umask 022 && $(APP_CC) -o $@ $<
+	@echo '  APP   $@'
+	@umask 022 && $(APP_CC) -o $@ $<
 
 $(ASAN)/peers/%: tests/e2e/peers/%.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -O2 -g $(WARNINGS) -o $@ $< -lfcgi
+	@echo '  PEER  $@'
+	@$(CC) -std=gnu11 -O2 -g $(WARNINGS) -o $@ $< -lfcgi
 
 # What is missing is installed once; the other targets call this first.
 deps:
@@ -102,8 +114,8 @@ run: deps
 test: deps
 	@$(MAKE) --no-print-directory -j2 all check
 
-check: $(ASAN)/tests $(ASAN)/anygate $(TEST_APPS) $(PEERS:%=$(ASAN)/peers/%)
-	tests/support/check $(ASAN)/tests
+check: $(ASAN)/test-runner $(ASAN)/anygate $(TEST_APPS) $(PEERS:%=$(ASAN)/peers/%)
+	tests/support/check $(ASAN)/test-runner
 
 C_FILES = $(shell git ls-files '*.c' '*.h' 2>/dev/null || find app protocols daemon tests -name '*.[ch]')
 

@@ -12,11 +12,11 @@ struct block {
 };
 
 /* Blocks that a pool keeps; more than a busy worker's requests need at a time is given back. */
-#define POOL_KEEPS 256
+#define POOL_KEEPS 256u
 
 /* Under AddressSanitizer every block is fresh, so that a use after the request ends is seen. */
 #ifdef ANYGATE_SANITIZED
-#define POOL_MAX 0
+#define POOL_MAX 0u
 #else
 #define POOL_MAX POOL_KEEPS
 #endif
@@ -36,7 +36,7 @@ void block_put(struct block_pool *pool, void *memory)
 {
 	struct block *block = memory;
 
-	if (pool->count >= POOL_MAX) {
+	if (pool->count + 1 > POOL_MAX) {
 		free(block);
 		return;
 	}

@@ -278,6 +278,7 @@ void task_suspend(struct task_pool *pool)
 static struct {
 	struct task_pool *pool;
 	void (*report)(void);
+	void *stack; /* the handler's own, for good */
 	struct sigaction before[NSIG];
 } overflow;
 
@@ -303,6 +304,7 @@ bool task_catch_overflow(struct task_pool *pool, void (*report)(void))
 		free(stack.ss_sp);
 		return false;
 	}
+	overflow.stack = stack.ss_sp;
 	overflow.pool = pool;
 	overflow.report = report;
 	sigaction(SIGSEGV, &action, &overflow.before[SIGSEGV]);

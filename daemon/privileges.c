@@ -44,7 +44,7 @@ bool privileges_drop(const struct daemon_config *config, char *error, size_t siz
 		return unknown("group", config->group, error, size);
 	if (!user && !group)
 		return true;
-	gid_t gid = group ? group->gr_gid : user->pw_gid;
+	gid_t gid = group ? group->gr_gid : user ? user->pw_gid : getgid();
 
 	/* the order matters: without the user there is no right to set the groups */
 	if ((user && initgroups(user->pw_name, gid) < 0) || setresgid(gid, gid, gid) < 0 ||

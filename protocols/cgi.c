@@ -144,8 +144,6 @@ static enum repeat repeat_rule(const struct var *var)
 		return REPEAT_REFUSE;
 	case VAR_REQUEST_URI:
 	case VAR_QUERY_STRING:
-	case VAR_SCRIPT_NAME:
-	case VAR_PATH_INFO:
 		return REPEAT_SAME;
 	default:
 		return is_field(var) ? REPEAT_JOIN : REPEAT_LAST;
@@ -289,6 +287,11 @@ struct verdict cgi_check(struct env *env, const struct limits *limits)
 	if (verdict.status)
 		return verdict;
 	drop(env);
+	const struct var *type = env_known(env, VAR_CONTENT_TYPE);
+
+	/* nginx sends it empty where there is none; RFC 3875 4.1 sees no difference */
+	if (type && !type->value_length)
+		env_hide(env, VAR_CONTENT_TYPE);
 	const struct var *method = env_known(env, VAR_REQUEST_METHOD);
 
 	if (!method || !scan_token(value_span(method)))

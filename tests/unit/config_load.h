@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_CONFIG_LOAD_H
 #define TESTS_UNIT_CONFIG_LOAD_H
 
-#include <criterion/criterion.h>
+#include "../support/support.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,8 +10,7 @@
 #include "daemon/config.h"
 #include "daemon/options.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define ARGV_MAX     32
+#define ARGV_MAX 32
 
 /* A temporary file with this text; the caller unlinks it. */
 static inline void write_file(char path[32], const char *text, size_t length)

@@ -6,6 +6,8 @@
 #include "config_load.h"
 #include "daemon/config_keys.h"
 
+SUITE(config);
+
 static char *print(const struct config *config)
 {
 	size_t size;

@@ -2,6 +2,8 @@
 #include "config_load.h"
 #include "daemon/config_keys.h"
 
+SUITE(config_errors);
+
 #define AUTO_OPEN                                                                                  \
 	" is open to other hosts, and a gateway protocol (auto) trusts whoever connects; set "     \
 	"allowed_clients, use a loopback address or a Unix socket, or serve only http"

@@ -1,9 +1,11 @@
 /* protocols/fastcgi.c, from the FastCGI specification 1.0; sections in comments are its. */
-#include <criterion/criterion.h>
+#include "../support/support.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "../support/decoding.h"
+
+SUITE(fastcgi);
 
 /* 3.3; all texts are octal, `length` is below 256. */
 #define PADDED(type, id, length, padding) "\1" type "\0" id "\0" length padding "\0"

@@ -1,9 +1,12 @@
 /* protocols/http*.c: RFC 9110, RFC 9112, and what SECURITY.md 1.3 lists. */
-#include <criterion/criterion.h>
+#include "../support/support.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "../support/decoding.h"
+
+SUITE(http);
+SUITE(scan);
 
 #define BEGIN_AS(method, uri, query, version)                                                      \
 	"1 begin responder\n1 var REQUEST_METHOD=" method "\n1 var REQUEST_URI=" uri               \
@@ -736,7 +739,7 @@ Test(http, answers_in_turn)
 	cr_expect_str_eq(peer.text, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 	                            "1\r\nx\r\n0\r\n\r\n"
 	                            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n"
-	                            "Connection: keep-alive\r\n\r\ny");
+	                            "Connection: close\r\n\r\ny");
 	peer_close(&peer);
 }
 

@@ -1,4 +1,4 @@
-#include <criterion/criterion.h>
+#include "../support/support.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,8 +7,7 @@
 
 #include "app/host/host.h"
 
-#define COUNT(rows) (sizeof(rows) / sizeof *(rows))
-#define APPS        BUILD_DIR "/apps/"
+#define APPS BUILD_DIR "/apps/"
 
 static struct ag_app *app;
 static char error[1024];
@@ -22,6 +21,7 @@ static void begin(void)
 static void end(void)
 {
 	app_free(app);
+	support_check_leaks();
 }
 
 TestSuite(load, .init = begin, .fini = end);

@@ -1,10 +1,8 @@
-#include <criterion/criterion.h>
+#include "../support/support.h"
 #include <stdlib.h>
 #include <string.h>
 
 #include "app/path.h"
-
-#define COUNT(rows) (sizeof(rows) / sizeof *(rows))
 
 static struct block_pool pool;
 static struct arena arena;
@@ -18,6 +16,7 @@ static void end(void)
 {
 	arena_free(&arena);
 	block_pool_free(&pool);
+	support_check_leaks();
 }
 
 TestSuite(path, .init = begin, .fini = end);

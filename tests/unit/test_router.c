@@ -1,10 +1,8 @@
-#include <criterion/criterion.h>
+#include "../support/support.h"
 #include <stdio.h>
 #include <string.h>
 
 #include "app/router.h"
-
-#define COUNT(rows) (sizeof(rows) / sizeof *(rows))
 
 static struct block_pool pool;
 static struct arena arena;
@@ -22,6 +20,7 @@ static void end(void)
 	app_free(app);
 	arena_free(&arena);
 	block_pool_free(&pool);
+	support_check_leaks();
 }
 
 TestSuite(router, .init = begin, .fini = end);

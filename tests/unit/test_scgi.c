@@ -1,8 +1,10 @@
 /* protocols/scgi.c, from https://python.ca/scgi/protocol.txt. */
-#include <criterion/criterion.h>
+#include "../support/support.h"
 #include <stdlib.h>
 
 #include "../support/decoding.h"
+
+SUITE(scgi);
 
 #define VAR(name, value) name "\0" value "\0"
 #define LENGTH(value)    VAR("CONTENT_LENGTH", value)

@@ -1,4 +1,4 @@
-#include <criterion/criterion.h>
+#include "../support/support.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,8 @@
 #include "app/response.h"
 #include "app/text.h"
 
-#define COUNT(rows)   (sizeof(rows) / sizeof *(rows))
+SUITE(text);
+
 #define BYTES(string) (string), sizeof(string) - 1
 
 /* Takes what is written; fails when `left` calls have been made. */

@@ -1,8 +1,10 @@
 /* protocols/uwsgi.c, from https://uwsgi-docs.readthedocs.io/en/latest/Protocol.html. */
-#include <criterion/criterion.h>
+#include "../support/support.h"
 #include <stdlib.h>
 
 #include "../support/decoding.h"
+
+SUITE(uwsgi);
 
 /* Texts are octal; lengths are below 256, little-endian. */
 #define PACKET(modifier1, size)               modifier1 size "\0\0"

@@ -1,0 +1,316 @@
+/* A connection's way in: bytes decoded, requests filled, refused and started. */
+#include "conn_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../protocols/cgi.h"
+#include "log.h"
+
+static struct ag_request *request_of(const struct conn *conn, uint16_t id)
+{
+	struct ag_request *req = conn->requests;
+
+	while (req && req->id != id)
+		req = req->next;
+	return req;
+}
+
+/* The address of a peer that speaks for itself. */
+static bool add_peer(struct conn *conn, struct env *env)
+{
+	struct sockaddr_storage peer = conn_peer(conn);
+	char host[64], port[12];
+
+	snprintf(port, sizeof(port), "%u",
+	        socket_host((struct sockaddr *)&peer, host, sizeof(host)));
+	if (!env_set(env, VAR_REMOTE_ADDR, host, strlen(host)) ||
+	        !env_set(env, VAR_REMOTE_PORT, port, strlen(port)))
+		return false;
+	const char *name = conn->listener->bound->name, *colon = strrchr(name, ':');
+
+	return conn->family == AF_UNIX ||
+	       env_set(env, VAR_SERVER_PORT, colon + 1, strlen(colon + 1));
+}
+
+/* Answers a request that no handler may see. Others on the connection go on, where it has others. */
+static void refuse(struct conn *conn, struct ag_request *req, int status, const char *reason)
+{
+	conn_log(conn, CLOSE_BAD, reason);
+	if (!conn->protocol->multiplexes)
+		conn->closing = conn->lingers = true;
+	request_refuse(req, status);
+}
+
+/* All variables are there: checked, understood, refused where need be. */
+static void take_head(struct conn *conn, struct ag_request *req)
+{
+	struct verdict verdict = cgi_check(&req->env, conn->worker->runtime.limits);
+
+	if (!verdict.status && conn->protocol->direct && !add_peer(conn, &req->env))
+		verdict = (struct verdict){ 431, "no room for the peer's address" };
+	if (!verdict.status)
+		verdict = (struct verdict){ request_head(req), "a request target that is no path" };
+	req->has_head = true;
+	if (verdict.status)
+		refuse(conn, req, verdict.status, verdict.reason);
+}
+
+/* The handler can't have the body; it is told, and so is the peer where it still can be. */
+void conn_fail_body(struct ag_request *req, int error, int status)
+{
+	struct conn *conn = req->carrier;
+
+	conn->closing = conn->lingers = true;
+	if (!req->started) {
+		request_refuse(req, status);
+		return;
+	}
+	request_body_fail(req, error, status);
+	request_body_wake(req);
+}
+
+static void take_body(struct ag_request *req, const struct wire_event *event)
+{
+	int status = event->kind == EVENT_END
+	                     ? request_body_end(req)
+	                     : request_body(req, event->data.data, event->data.length);
+
+	if (status)
+		conn_fail_body(req, AG_REFUSED, status);
+}
+
+static void take_variables(
+        struct conn *conn, struct ag_request *req, const struct wire_event *event)
+{
+	struct verdict verdict = cgi_take(&req->env, event);
+
+	if (verdict.status)
+		refuse(conn, req, verdict.status, verdict.reason);
+}
+
+static void abort_request(struct ag_request *req)
+{
+	if (req->started) {
+		request_gone(req, true);
+		return;
+	}
+	req->broken = true;
+	request_refuse(req, 400);
+}
+
+static void take_event(struct conn *conn, const struct wire_event *event)
+{
+	struct ag_request *req = request_of(conn, event->id);
+
+	if (event->kind == EVENT_BEGIN) {
+		req = conn_open_request(conn, event->id);
+		if (req)
+			req->authorizer = event->role == ROLE_AUTHORIZER;
+		return;
+	}
+	if (event->kind == EVENT_REPLY) {
+		conn_write(conn, event->reply, event->reply_length);
+		return;
+	}
+	if (event->kind == EVENT_END && req)
+		conn->whole = !conn->protocol->multiplexes;
+	if (!req)
+		return; /* what comes for an exchange that is over */
+	switch (event->kind) {
+	case EVENT_HEAD:
+		take_head(conn, req);
+		break;
+	case EVENT_BODY:
+	case EVENT_END:
+		take_body(req, event);
+		break;
+	case EVENT_ABORT:
+		abort_request(req);
+		break;
+	case EVENT_BAD_EXCHANGE:
+		refuse(conn, req, event->status, event->reason);
+		break;
+	default:
+		take_variables(conn, req, event);
+	}
+}
+
+/* A peer that speaks something else is a mistake in somebody's configuration: says how to mend it.
+ */
+static void log_foreign(const struct conn *conn)
+{
+	const struct protocol *speaks = protocol_sniff(conn->first);
+	const char *takes = conn->protocol ? conn->protocol->name : "auto";
+	const char *guess = protocol_guess(conn->first), *place = conn->listener->bound->name;
+
+	if (speaks && speaks != conn->protocol)
+		log_line(LOG_LEVEL_WARNING,
+		        "%s takes %s, but a peer speaks %s: use %s in the gateway, or -P %s here",
+		        place, takes, guess, conn->protocol->pass, speaks->name);
+	else if (!speaks)
+		log_line(LOG_LEVEL_WARNING,
+		        "%s takes %s, but a peer speaks %s: let the gateway speak fastcgi, scgi, "
+		        "uwsgi or plain http, and end TLS itself",
+		        place, takes, guess);
+}
+
+/* The connection can't be understood any more. */
+static void take_bad(struct conn *conn, const struct wire_event *event)
+{
+	struct ag_request *req = conn->requests;
+
+	if (!conn->served)
+		log_foreign(conn);
+	conn_log(conn, CLOSE_BAD, event->reason);
+	conn->deaf = true;
+	if (!event->status) {
+		conn->failed = CLOSE_BAD;
+		return;
+	}
+	conn->closing = conn->lingers = true;
+	if (!req)
+		req = conn_open_request(conn, 1);
+	if (req)
+		conn_fail_body(req, AG_REFUSED, event->status);
+}
+
+/* The first byte: tells the protocol where none is configured. False: none that can be. */
+static bool greet(struct conn *conn, uint8_t first)
+{
+	conn->greeted = true;
+	conn->first = first;
+	if (!conn->protocol)
+		conn->protocol = protocol_sniff(first);
+	if (conn->protocol)
+		return true;
+	log_foreign(conn);
+	conn->failed = CLOSE_FOREIGN;
+	return false;
+}
+
+/* Whether decoding must wait: for a handler to read, or for an answer to be complete. */
+bool conn_is_full(const struct conn *conn)
+{
+	bool wanted = !conn->closing;
+
+	if (conn->whole || conn->deaf || conn->failed || conn->state != CONN_OPEN)
+		return true;
+	for (const struct ag_request *req = conn->requests; req; req = req->next) {
+		if (request_body_full(req))
+			return true;
+		wanted |= !req->body_ended && !req->body_error;
+	}
+	return !wanted;
+}
+
+void conn_decode(struct conn *conn, struct span *in)
+{
+	struct wire_event event;
+
+	if (in->length && !conn->greeted && !greet(conn, in->data[0]))
+		return;
+	while (conn->protocol && !conn_is_full(conn)) {
+		enum decode_result result = conn->protocol->decode(
+		        conn->decoder, conn->worker->runtime.limits, in, &event);
+
+		if (result == DECODE_MORE)
+			return;
+		if (result == DECODE_BAD) {
+			span_take(in, in->length);
+			take_bad(conn, &event);
+			return;
+		}
+		take_event(conn, &event);
+	}
+}
+
+/* A request whose handler has something to do: to begin, or to learn about its body. */
+static struct ag_request *find_ready(const struct conn *conn)
+{
+	for (struct ag_request *req = conn->requests; req; req = req->next) {
+		if (req->has_head && !req->started)
+			return req;
+		if (req->waiting == WAITING_BODY &&
+		        (req->body_end > req->body_at || req->body_ended || req->body_error))
+			return req;
+	}
+	return NULL;
+}
+
+bool conn_run_ready(struct conn *conn)
+{
+	struct ag_request *req;
+	bool ran = false;
+
+	while (conn->state == CONN_OPEN && !conn->failed && (req = find_ready(conn))) {
+		ran = true;
+		if (req->started)
+			request_body_wake(req);
+		else
+			request_start(req);
+	}
+	return ran;
+}
+
+/* Keeps what the decoder left for the next bytes. */
+void conn_keep_in(struct conn *conn, struct span in)
+{
+	if (in.length && in.data != conn->in) {
+		if (in.length > conn->in_size) {
+			uint8_t *kept = malloc(in.length);
+
+			if (!kept) {
+				conn->failed = CLOSE_MEMORY;
+				return;
+			}
+			memcpy(kept, in.data, in.length);
+			free(conn->in);
+			conn->in = kept;
+			conn->in_size = (uint32_t)in.length;
+		} else {
+			memmove(conn->in, in.data, in.length);
+		}
+	}
+	conn->in_length = (uint32_t)in.length;
+	if (!in.length) {
+		free(conn->in);
+		conn->in = NULL;
+		conn->in_size = 0;
+	}
+}
+
+/* The new bytes, behind those that were kept; empty when there are none. */
+struct span conn_read_input(struct conn *conn)
+{
+	uint8_t *into = conn->worker->scratch;
+	size_t room = WORKER_SCRATCH;
+
+	if (conn->in_length) {
+		size_t size = conn->in_length + (size_t)WORKER_SCRATCH;
+		uint8_t *in = size > conn->in_size ? realloc(conn->in, size) : conn->in;
+
+		if (!in) {
+			conn->failed = CLOSE_MEMORY;
+			return (struct span){ NULL, 0 };
+		}
+		conn->in = in;
+		conn->in_size = size > conn->in_size ? (uint32_t)size : conn->in_size;
+		into = in + conn->in_length;
+	}
+	ssize_t n = read(conn->fd, into, room);
+
+	if (n == 0)
+		conn->eof = true;
+	else if (n < 0 && errno != EAGAIN && errno != EINTR)
+		conn->failed = CLOSE_RESET;
+	if (n <= 0)
+		return (struct span){ NULL, 0 };
+	if (!conn->in_length)
+		return (struct span){ into, (size_t)n };
+	conn->in_length += (uint32_t)n;
+	return (struct span){ conn->in, conn->in_length };
+}

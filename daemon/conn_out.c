@@ -1,0 +1,328 @@
+/* A connection's way out: answers encoded, written, kept for slow peers. */
+#include "conn_private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "log.h"
+
+/* Bytes of an answer that may wait for a slow client before its handler waits too. */
+#define HIGH_WATER 65536
+#define LOW_WATER  16384
+
+/* Bytes that a handler may send before others get a turn, however fast its client is. */
+#define TURN (1024 * 1024)
+
+/* A body not read by its handler is read and dropped up to here, to keep the connection. */
+#define DRAIN_MAX 65536
+
+static void unlink_request(struct conn *conn, struct ag_request *req)
+{
+	struct ag_request **link = &conn->requests;
+
+	while (*link != req)
+		link = &(*link)->next;
+	*link = req->next;
+}
+
+void conn_drop_request(struct conn *conn, struct ag_request *req)
+{
+	unlink_request(conn, req);
+	request_free(req);
+}
+
+static bool keep_out(struct conn *conn, const uint8_t *data, size_t length)
+{
+	size_t kept = conn->out_end - conn->out_at;
+
+	if (conn->out_at && kept) {
+		memmove(conn->out, conn->out + conn->out_at, kept);
+	}
+	conn->out_at = 0;
+	conn->out_end = (uint32_t)kept;
+	if (kept + length > conn->out_size) {
+		size_t size = conn->out_size ? conn->out_size : 4096;
+
+		while (size < kept + length)
+			size *= 2;
+		uint8_t *out = realloc(conn->out, size);
+
+		if (!out)
+			return false;
+		conn->out = out;
+		conn->out_size = (uint32_t)size;
+	}
+	memcpy(conn->out + kept, data, length);
+	conn->out_end = (uint32_t)(kept + length);
+	return true;
+}
+
+/* How many bytes the socket took; below 0: it is broken. */
+static ssize_t socket_write(struct conn *conn, const uint8_t *data, size_t length)
+{
+	ssize_t n;
+
+	do
+		n = send(conn->fd, data, length, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EAGAIN)
+		return 0;
+	return n;
+}
+
+/* Sends or keeps; false when the connection is broken, which is handled later. */
+bool conn_write(struct conn *conn, const uint8_t *data, size_t length)
+{
+	if (conn->failed)
+		return false;
+	if (conn->out_at == conn->out_end) {
+		ssize_t n = socket_write(conn, data, length);
+
+		if (n < 0) {
+			conn->failed = CLOSE_RESET;
+			return false;
+		}
+		data += n;
+		length -= (size_t)n;
+	}
+	if (length && !keep_out(conn, data, length)) {
+		conn->failed = CLOSE_MEMORY;
+		return false;
+	}
+	return true;
+}
+
+/* What was kept, once the socket takes more. */
+void conn_flush(struct conn *conn)
+{
+	if (conn->out_at == conn->out_end)
+		return;
+	ssize_t n = socket_write(conn, conn->out + conn->out_at, conn->out_end - conn->out_at);
+
+	if (n < 0) {
+		conn->failed = CLOSE_RESET;
+		return;
+	}
+	conn->out_at += (uint32_t)n;
+	if (n > 0)
+		deadline_clear(&conn->deadline); /* progress: set anew by conn_watch */
+	if (conn->out_at == conn->out_end) {
+		free(conn->out);
+		conn->out = NULL;
+		conn->out_at = conn->out_end = conn->out_size = 0;
+	}
+}
+
+static struct writer output(struct conn *conn)
+{
+	uint8_t *at = conn->worker->output;
+
+	return (struct writer){ at, at + WORKER_OUTPUT, false };
+}
+
+static bool write_out(struct conn *conn, const struct writer *out)
+{
+	const uint8_t *from = conn->worker->output;
+
+	assert(!out->overflow);
+	return out->at == from || conn_write(conn, from, (size_t)(out->at - from));
+}
+
+/* Whether the peer may send another request on this connection after this answer. */
+static bool may_go_on(const struct conn *conn, const struct ag_request *req, uint64_t body_left)
+{
+	if (conn->closing || conn->eof || conn->worker->draining || req->cut_short)
+		return false;
+	if (!conn->protocol->keeps(conn->decoder, req->id))
+		return false;
+	if (conn->protocol->multiplexes || !body_left)
+		return true;
+	/* a client that waits for 100 Continue may send its body, or not */
+	return body_left <= DRAIN_MAX && req->body_received;
+}
+
+static void encode_head(
+        struct conn *conn, struct ag_request *req, const struct head *head, struct writer *out)
+{
+	const struct protocol *protocol = conn->protocol;
+	uint64_t body_left = protocol->body_left(conn->decoder, req->id);
+	struct reply reply = {
+		.status = head->status,
+		.reason = ag_reason(head->status),
+		.fields = { (const uint8_t *)head->fields, head->fields_length },
+		.length = head->length,
+		.bodiless = head->bodiless,
+		.close = !may_go_on(conn, req, body_left),
+		.date = worker_date(conn->worker),
+	};
+
+	protocol->head(conn->decoder, req->id, &reply, out);
+	if (reply.close || !protocol->keeps(conn->decoder, req->id))
+		conn->closing = true;
+	if (conn->closing && body_left)
+		conn->lingers = true;
+}
+
+static void encode_body(struct conn *conn, const struct ag_request *req, const uint8_t *data,
+        size_t size, struct writer *out)
+{
+	const struct protocol *protocol = conn->protocol;
+
+	while (size > 0) {
+		size_t n = size < protocol->frame_max ? size : protocol->frame_max;
+		uint8_t tail[PROTOCOL_FRAME_MAX];
+		struct writer after = { tail, tail + sizeof(tail), false };
+
+		protocol->frame(conn->decoder, req->id, n, out, &after);
+		write_bytes(out, data, n);
+		write_bytes(out, tail, (size_t)(after.at - tail));
+		data += n;
+		size -= n;
+	}
+}
+
+static void encode_end(struct conn *conn, struct ag_request *req, struct writer *out)
+{
+	req->over = true;
+	if (req->cut_short) {
+		conn->closing = true;
+		if (!conn->protocol->multiplexes)
+			return;
+	}
+	conn->protocol->end(conn->decoder, req->id, out);
+}
+
+static int gate_send(
+        struct ag_request *req, const struct head *head, const void *body, size_t size, bool end)
+{
+	struct conn *conn = req->carrier;
+
+	if (conn->state != CONN_OPEN || conn->failed)
+		return AG_GONE;
+	struct writer out = output(conn);
+
+	if (head)
+		encode_head(conn, req, head, &out);
+	encode_body(conn, req, body, size, &out);
+	if (end)
+		encode_end(conn, req, &out);
+	conn->sent += (uint32_t)(out.at - conn->worker->output);
+	if (!write_out(conn, &out))
+		return AG_GONE;
+	if (conn->out_end - conn->out_at > HIGH_WATER)
+		return 1;
+	conn->yields = conn->sent > TURN && !end;
+	return conn->yields;
+}
+
+/* A handler suspends; on its stack, so nothing may end here. */
+static void gate_waits(struct ag_request *req)
+{
+	struct conn *conn = req->carrier;
+
+	if (conn->state != CONN_OPEN)
+		return;
+	if (req->waiting == WAITING_BODY && conn->protocol->want_body) {
+		struct writer out = output(conn);
+
+		conn->protocol->want_body(conn->decoder, &out);
+		write_out(conn, &out);
+	}
+	if (!conn->busy)
+		conn_watch(conn);
+}
+
+static void gate_log(struct ag_request *req, const char *line)
+{
+	const struct var *uri = env_known(&req->env, VAR_REQUEST_URI);
+
+	log_line(LOG_LEVEL_INFO, "%s %s: %s", req->method ? req->method : "-",
+	        uri ? env_value(uri) : "-", line);
+}
+
+static void log_request(const struct conn *conn, struct ag_request *req)
+{
+	const struct var *uri = env_known(&req->env, VAR_REQUEST_URI);
+
+	log_line(LOG_LEVEL_INFO, "%s %s: %d, %llu bytes (%s)", req->method ? req->method : "-",
+	        uri ? env_value(uri) : "-", req->status, (unsigned long long)req->body_sent,
+	        conn->protocol->name);
+}
+
+/* The handler has returned: the exchange is over, on the wire too. */
+static void gate_finished(struct ag_request *req)
+{
+	struct conn *conn = req->carrier;
+
+	if (conn->worker->config->debug)
+		log_request(conn, req);
+	if (!req->over && conn->state == CONN_OPEN && !conn->failed) {
+		struct writer out = output(conn);
+
+		conn->closing |= !conn->protocol->keeps(conn->decoder, req->id);
+		encode_end(conn, req, &out);
+		write_out(conn, &out);
+	}
+	conn->whole = false;
+	conn->sent = 0;
+	if (conn->deadline.list == &conn->listener->keepalive)
+		deadline_clear(&conn->deadline); /* idle from now, not since the last time */
+	worker_tidy(conn->worker);
+	conn_drop_request(conn, req);
+	if (!conn->busy)
+		conn_work(conn, (struct span){ conn->in, conn->in_length });
+}
+
+/* One for each protocol, since a request tells which it came by. */
+#define GATE(protocol_name)                                                                        \
+	{                                                                                          \
+		protocol_name, gate_send, gate_waits, gate_finished, gate_log                      \
+	}
+static const struct gate gates[] = { GATE("fastcgi"), GATE("scgi"), GATE("uwsgi"), GATE("http") };
+
+static const struct gate *gate_of(const struct protocol *protocol)
+{
+	for (size_t i = 0; i < sizeof(gates) / sizeof(*gates); i++)
+		if (protocols[i] == protocol)
+			return &gates[i];
+	assert(!"a gate for every protocol");
+	return NULL;
+}
+
+struct ag_request *conn_open_request(struct conn *conn, uint16_t id)
+{
+	struct ag_request *req = request_new(
+	        &conn->worker->runtime, gate_of(conn->protocol), conn, id);
+
+	if (!req) {
+		conn->failed = CLOSE_MEMORY;
+		return NULL;
+	}
+	req->next = conn->requests;
+	conn->requests = req;
+	conn->served = true;
+	return req;
+}
+
+/* The peer took something: handlers that waited for room go on. */
+void conn_give_room(struct conn *conn)
+{
+	struct ag_request *req;
+
+	conn->yields = false;
+	conn->sent = 0;
+	conn->busy = true;
+	while (conn->out_end - conn->out_at <= LOW_WATER && !conn->yields && !conn->failed) {
+		for (req = conn->requests; req && req->waiting != WAITING_ROOM;)
+			req = req->next;
+		if (!req)
+			break;
+		request_room(req);
+	}
+	conn->busy = false;
+	conn_work(conn, (struct span){ conn->in, conn->in_length });
+}

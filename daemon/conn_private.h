@@ -1,0 +1,117 @@
+/* What the parts of a connection share; for daemon/conn*.c only. */
+#ifndef DAEMON_CONN_PRIVATE_H
+#define DAEMON_CONN_PRIVATE_H
+
+#include <stdalign.h>
+
+#include "../protocols/protocol.h"
+#include "conn.h"
+
+enum conn_state {
+	CONN_OPEN,      /* requests come and go */
+	CONN_LINGERING, /* all is sent and said; what the peer still sends is dropped */
+	CONN_DEAD,      /* the descriptor is closed; handlers are still to return */
+};
+
+enum close_reason {
+	CLOSE_NOT,
+	CLOSE_ANSWERED,
+	CLOSE_PEER,
+	CLOSE_RESET,
+	CLOSE_BAD,
+	CLOSE_FOREIGN,
+	CLOSE_HEADER_TIMEOUT,
+	CLOSE_BODY_TIMEOUT,
+	CLOSE_WRITE_TIMEOUT,
+	CLOSE_IDLE,
+	CLOSE_LINGERED,
+	CLOSE_DRAINED,
+	CLOSE_CUT,
+	CLOSE_MEMORY,
+};
+
+struct conn {
+	struct event event;
+	struct deadline deadline;
+	struct worker *worker;
+	struct listener *listener;
+	const struct protocol *protocol; /* NULL: its first byte has not come */
+	struct conn *previous, *next;
+	struct ag_request *requests; /* open, newest first */
+	uint8_t *in;                 /* what the decoder left: `in_length` bytes at `in` */
+	uint8_t *out;                /* what the peer has not taken: from out_at to out_end */
+	uint32_t in_length, in_size;
+	uint32_t out_at, out_end, out_size;
+	uint32_t sent; /* since the last turn */
+	int fd;
+	uint16_t port; /* the peer's */
+	uint8_t address[16];
+	uint8_t family; /* of the address: AF_INET, AF_INET6, AF_UNIX */
+	uint8_t state;
+	uint8_t events; /* EV_READ | EV_WRITE the loop watches */
+	uint8_t first;  /* the first byte that came */
+	uint8_t failed; /* enum close_reason found in a handler: closed at the next chance */
+	bool busy;      /* conn_work is on the way: others leave the rest to it */
+	bool whole;     /* a request has come whole and is not answered */
+	bool closing;   /* no other request is taken; closed when all are answered */
+	bool deaf;      /* what comes in can't be understood any more */
+	bool lingers;   /* ... and the peer may still be sending */
+	bool eof;       /* the peer sends no more */
+	bool served;    /* at least one request came */
+	bool greeted;   /* the first byte has come */
+	bool yields;    /* a handler gives others a turn */
+	alignas(16) unsigned char decoder[];
+};
+
+/* ---- conn.c: how it lives and ends ---- */
+
+/* A line for the log about the connection, with the reason's text. */
+void conn_log(const struct conn *conn, enum close_reason reason, const char *detail);
+
+/* Decodes and runs handlers for as long as there is something to do; it may be freed. */
+void conn_work(struct conn *conn, struct span in);
+
+/* Tells the loop what to wait for; ends nothing. */
+void conn_watch(struct conn *conn);
+
+/* The peer's address, as far as it has one. */
+struct sockaddr_storage conn_peer(const struct conn *conn);
+
+/* ---- conn_in.c: from bytes to requests ---- */
+
+/* Pulls events until more bytes are needed or an answer must come first. */
+void conn_decode(struct conn *conn, struct span *in);
+
+/* Whether decoding must wait: for a handler to read, or for an answer to be complete. */
+bool conn_is_full(const struct conn *conn);
+
+/* Starts and resumes handlers that have something to do; false: there was none. */
+bool conn_run_ready(struct conn *conn);
+
+/* Reads new bytes, behind those that were kept; empty when there are none. */
+struct span conn_read_input(struct conn *conn);
+
+/* Keeps what the decoder left for the next bytes. */
+void conn_keep_in(struct conn *conn, struct span in);
+
+/* The handler can't have the body: it is told, and so is the peer where it still can be. */
+void conn_fail_body(struct ag_request *req, int error, int status);
+
+/* ---- conn_out.c: from answers to bytes ---- */
+
+/* A new exchange; NULL without memory, which the connection does not survive. */
+struct ag_request *conn_open_request(struct conn *conn, uint16_t id);
+
+/* Takes a request off the connection and frees it. */
+void conn_drop_request(struct conn *conn, struct ag_request *req);
+
+/* Sends or keeps; false when the connection is broken, which is handled later. */
+bool conn_write(struct conn *conn, const uint8_t *data, size_t length);
+
+/* Sends what was kept, once the socket takes more. */
+void conn_flush(struct conn *conn);
+
+/* The peer took something: handlers that waited for room go on. */
+void conn_give_room(struct conn *conn);
+
+#endif
