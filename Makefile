@@ -9,7 +9,7 @@ BUILD = build
 ASAN  = $(BUILD)/asan
 
 APP = app/arena.c app/env.c app/request.c app/lookup.c app/response.c app/router.c app/tree.c \
-	app/path.c app/text.c app/status.c app/task.c app/async/timer.c app/host/load.c \
+	app/path.c app/spool.c app/text.c app/status.c app/task.c app/async/timer.c app/host/load.c \
 	app/builtin/builtin.c app/builtin/env.c app/builtin/hello.c app/builtin/echo.c
 PROTOCOLS = protocols/protocols.c protocols/scan.c protocols/cgi.c protocols/fastcgi.c \
 	protocols/scgi.c protocols/uwsgi.c protocols/http.c protocols/http_head.c \

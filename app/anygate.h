@@ -165,8 +165,10 @@ int ag_redirect(struct ag_request *req, int status, const char *location);
 /*
  * Writes to the body. Short answers leave in one piece with an exact Content-Length when the
  * handler returns; longer ones are streamed with the status set by ag_status (200 unless set).
- * Suspends while the client is slower than the handler. `data` may be reused at once.
- * Returns 0, AG_GONE, AG_TIMEOUT, or AG_INVALID past an announced Content-Length.
+ * Suspends while the client is slower than the handler, and before the first piece of a streamed
+ * answer until the request's body has come: nginx stops sending it once an answer begins. `data`
+ * may be reused at once. Returns 0, AG_GONE, AG_TIMEOUT, or AG_INVALID past an announced
+ * Content-Length.
  */
 int ag_write(struct ag_request *req, const void *data, size_t size);
 int ag_puts(struct ag_request *req, const char *text);

@@ -27,7 +27,7 @@ bool ag_env_at(const struct ag_request *req, size_t i, const char **name, const 
 }
 
 bool request_arrived_at(
-		const struct ag_request *req, size_t i, const char **name, const char **value)
+        const struct ag_request *req, size_t i, const char **name, const char **value)
 {
 	if (i >= req->env.arrived)
 		return false;
@@ -40,7 +40,9 @@ bool request_arrived_at(
 static bool stands_for(const char *variable, const char *field)
 {
 	for (; *variable && *field; variable++, field++) {
-		char c = *field == '-' ? '_' : *field >= 'a' && *field <= 'z' ? *field - 32 : *field;
+		char c = *field == '-'                    ? '_'
+		         : *field >= 'a' && *field <= 'z' ? *field - 32
+		                                          : *field;
 
 		if (c != *variable)
 			return false;

@@ -1,6 +1,7 @@
 #include "request.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -12,8 +13,8 @@
 /* Blocks of request memory beyond what came: derived variables, answer fields, ag_alloc. */
 #define MEMORY_SPARE (256 * 1024)
 
-struct ag_request *request_new(struct runtime *runtime, const struct gate *gate, void *carrier,
-		uint16_t id)
+struct ag_request *request_new(
+        struct runtime *runtime, const struct gate *gate, void *carrier, uint16_t id)
 {
 	const struct limits *limits = runtime->limits;
 	size_t table = 3 * sizeof(struct var) * limits->variables;
@@ -24,8 +25,14 @@ struct ag_request *request_new(struct runtime *runtime, const struct gate *gate,
 
 	if (!req)
 		return NULL;
-	*req = (struct ag_request){ .gate = gate, .carrier = carrier, .runtime = runtime, .id = id,
-		.length = -1, .announced = -1, .arena = arena };
+	*req = (struct ag_request){ .gate = gate,
+		.carrier = carrier,
+		.runtime = runtime,
+		.id = id,
+		.length = -1,
+		.announced = -1,
+		.spool = SPOOL_EMPTY,
+		.arena = arena };
 	env_init(&req->env, &req->arena, limits->variables, limits->header_size);
 	return req;
 }
@@ -36,6 +43,7 @@ void request_free(struct ag_request *req)
 
 	assert(req->waiting == WAITING_NOT);
 	free(req->body);
+	spool_free(&req->spool);
 	response_release(req);
 	arena_free(&arena);
 }
@@ -95,7 +103,7 @@ static bool split_adds_up(struct ag_request *req, const char *path)
 	size_t length = strlen(script);
 
 	return env_known(&req->env, VAR_PATH_INFO) && strncmp(path, script, length) == 0 &&
-			strcmp(path + length, info) == 0;
+	       strcmp(path + length, info) == 0;
 }
 
 /*
@@ -155,7 +163,7 @@ static bool find_scheme(struct ag_request *req)
 	else if (strcmp(text(req, VAR_HTTPS), "on") != 0 && !set(req, VAR_HTTPS, "on"))
 		return false;
 	return set_missing(req, VAR_REQUEST_SCHEME, https ? "https" : "http") &&
-			set_missing(req, VAR_SERVER_PORT, https ? "443" : "80");
+	       set_missing(req, VAR_SERVER_PORT, https ? "443" : "80");
 }
 
 static bool find_server(struct ag_request *req)
@@ -169,8 +177,8 @@ static bool find_server(struct ag_request *req)
 		if (!set(req, VAR_SERVER_NAME, *name ? name : "localhost"))
 			return false;
 	return find_scheme(req) && set_missing(req, VAR_SERVER_PROTOCOL, "HTTP/1.1") &&
-			set_missing(req, VAR_GATEWAY_INTERFACE, "CGI/1.1") &&
-			set_missing(req, VAR_SERVER_SOFTWARE, "anygate");
+	       set_missing(req, VAR_GATEWAY_INTERFACE, "CGI/1.1") &&
+	       set_missing(req, VAR_SERVER_SOFTWARE, "anygate");
 }
 
 static void find_length(struct ag_request *req)
@@ -228,6 +236,24 @@ static bool body_reserve(struct ag_request *req, size_t size)
 	return true;
 }
 
+/* What the handler has not read stays in memory up to limits.body_memory, then goes to disk. */
+static int keep_body(struct ag_request *req, const void *data, size_t size)
+{
+	size_t kept = req->body_end - req->body_at;
+
+	if (req->spool.first < req->spool.last || kept + size > req->runtime->limits->body_memory) {
+		if (spool_write(&req->spool, data, size) == 0)
+			return 0;
+		ag_log(req, "can't keep the body on disk: %s", strerror(errno));
+		return errno == ENOSPC || errno == EDQUOT ? 507 : 500;
+	}
+	if (!body_reserve(req, size))
+		return 500;
+	memcpy(req->body + req->body_end, data, size);
+	req->body_end += size;
+	return 0;
+}
+
 int request_body(struct ag_request *req, const void *data, size_t size)
 {
 	/* RFC 3875 4.2: what is longer than announced is not part of the body */
@@ -236,13 +262,7 @@ int request_body(struct ag_request *req, const void *data, size_t size)
 	req->body_received += size;
 	if (req->body_received > req->runtime->limits->body_size)
 		return 413;
-	if (!size || req->refused || req->body_error)
-		return 0;
-	if (!body_reserve(req, size))
-		return 500;
-	memcpy(req->body + req->body_end, data, size);
-	req->body_end += size;
-	return 0;
+	return !size || req->refused || req->body_error ? 0 : keep_body(req, data, size);
 }
 
 int request_body_end(struct ag_request *req)
@@ -253,9 +273,17 @@ int request_body_end(struct ag_request *req)
 	return req->length >= 0 && req->body_received < (uint64_t)req->length ? 400 : 0;
 }
 
-bool request_body_full(const struct ag_request *req)
+static bool has_bytes(const struct ag_request *req)
 {
-	return req->body_end - req->body_at >= req->runtime->limits->body_memory;
+	return req->body_end > req->body_at || req->spool.last > req->spool.first;
+}
+
+bool request_body_ready(const struct ag_request *req)
+{
+	bool over = req->body_ended || req->body_error;
+
+	return (req->waiting == WAITING_BODY && (over || has_bytes(req))) ||
+	       (req->waiting == WAITING_END && over);
 }
 
 void request_body_fail(struct ag_request *req, int error, int status)
@@ -266,24 +294,36 @@ void request_body_fail(struct ag_request *req, int error, int status)
 		req->body_error = error;
 }
 
+/* Bytes that are here: from memory, then from disk; 0 when there are none. */
+static ssize_t read_kept(struct ag_request *req, void *buffer, size_t size)
+{
+	size_t have = req->body_end - req->body_at;
+
+	if (have) {
+		size = size < have ? size : have;
+		memcpy(buffer, req->body + req->body_at, size);
+		req->body_at += size;
+		return (ssize_t)size;
+	}
+	free(req->body);
+	req->body = NULL;
+	req->body_at = req->body_end = req->body_size = 0;
+	ssize_t n = spool_read(&req->spool, buffer, size);
+
+	if (n < 0)
+		request_body_fail(req, AG_REFUSED, 500);
+	return n < 0 ? AG_REFUSED : n;
+}
+
 ssize_t ag_read(struct ag_request *req, void *buffer, size_t size)
 {
 	for (;;) {
-		size_t have = req->body_end - req->body_at;
-
 		if (req->body_error)
 			return req->body_error;
-		if (have) {
-			size = size < have ? size : have;
-			memcpy(buffer, req->body + req->body_at, size);
-			req->body_at += size;
-			return (ssize_t)size;
-		}
-		free(req->body);
-		req->body = NULL;
-		req->body_at = req->body_end = req->body_size = 0;
-		if (req->body_ended || !size)
-			return 0;
+		ssize_t n = read_kept(req, buffer, size);
+
+		if (n != 0 || req->body_ended || !size)
+			return n;
 		int answer = request_wait(req, WAITING_BODY);
 
 		if (answer < 0)
@@ -370,9 +410,7 @@ void request_wake(struct ag_request *req, int answer)
 
 void request_body_wake(struct ag_request *req)
 {
-	if (req->waiting != WAITING_BODY)
-		return;
-	if (req->body_end > req->body_at || req->body_ended || req->body_error)
+	if (request_body_ready(req))
 		request_wake(req, 0);
 }
 

@@ -14,6 +14,7 @@
 #include "arena.h"
 #include "env.h"
 #include "limits.h"
+#include "spool.h"
 #include "task.h"
 
 struct event_base;
@@ -58,6 +59,7 @@ struct gate {
 enum waiting {
 	WAITING_NOT,
 	WAITING_BODY,  /* ag_read: bytes, the end, or a failure of the body */
+	WAITING_END,   /* ag_write: the rest of the body, see send_piece */
 	WAITING_ROOM,  /* ag_write: the client to take what was sent */
 	WAITING_TIMER, /* ag_sleep */
 };
@@ -68,7 +70,7 @@ struct ag_request {
 	void *carrier;           /* the gate's own */
 	struct ag_request *next; /* the carrier's list */
 	struct runtime *runtime;
-	uint16_t id; /* of the exchange on its connection */
+	uint16_t id;     /* of the exchange on its connection */
 	bool has_head;   /* the carrier's: request_head was called */
 	bool over;       /* the carrier's: the answer's end is on its way */
 	bool authorizer; /* asked whether to let a request pass (FastCGI 6.3) */
@@ -84,12 +86,13 @@ struct ag_request {
 	struct ag_app *app;
 	struct params *params;       /* what the route's names matched */
 	struct arguments *arguments; /* of the query, once asked for */
-	bool started; /* the handler has begun */
-	bool is_head; /* HEAD */
+	bool started;                /* the handler has begun */
+	bool is_head;                /* HEAD */
 
 	/* the body on its way in */
 	char *body; /* what came and was not read yet */
 	size_t body_at, body_end, body_size;
+	struct spool spool; /* and what came behind it, above limits.body_memory */
 	uint64_t body_received;
 	int body_error; /* AG_..., told to the next read */
 	int refused;    /* status to answer instead of the handler's, or 0 */
@@ -135,17 +138,18 @@ int request_head(struct ag_request *req);
 /* Runs the handler until it ends or waits; gate->finished may have been called on return. */
 void request_start(struct ag_request *req);
 
-/* Answers with `status` and its page without a handler; gate->finished has been called on return. */
+/* Answers with `status` and its page without a handler; gate->finished has been called on return.
+ */
 void request_refuse(struct ag_request *req, int status);
 
-/* Bytes of the body; copied. Returns 0, or the status to refuse with (413, 500). */
+/* Bytes of the body; copied. Returns 0, or the status to refuse with (413, 500, 507). */
 int request_body(struct ag_request *req, const void *data, size_t size);
 
 /* No more bytes come; 0, or 400 when the body is shorter than announced. */
 int request_body_end(struct ag_request *req);
 
-/* True while the handler should first read what is here. */
-bool request_body_full(const struct ag_request *req);
+/* Whether the handler waits for its body and has something to learn. */
+bool request_body_ready(const struct ag_request *req);
 
 /* The body can't be had: AG_GONE, AG_TIMEOUT or AG_REFUSED with the status that answers it. */
 void request_body_fail(struct ag_request *req, int error, int status);
@@ -156,7 +160,7 @@ void request_gone(struct ag_request *req, bool broken);
 /* The client took what was sent: a waiting ag_write goes on. */
 void request_room(struct ag_request *req);
 
-/* Goes on with a handler that waits for its body and has something to learn. */
+/* Goes on with a handler where request_body_ready. */
 void request_body_wake(struct ag_request *req);
 
 /* ---- for calls that wait ---- */
@@ -171,6 +175,6 @@ void request_wake(struct ag_request *req, int answer);
 
 /* The variables as they arrived, before anything was derived: false past the last. */
 bool request_arrived_at(
-		const struct ag_request *req, size_t i, const char **name, const char **value);
+        const struct ag_request *req, size_t i, const char **name, const char **value);
 
 #endif

@@ -13,7 +13,7 @@
 static bool is_tchar(unsigned char c)
 {
 	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-			(c && strchr("!#$%&'*+-.^_`|~", c));
+	       (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
 static bool is_token(const char *text)
@@ -115,7 +115,7 @@ static int append_field(struct ag_request *req, const char *name, const char *va
 	size_t name_length = strlen(name), value_length = strlen(value);
 
 	if (name_length > RESPONSE_FIELDS_MAX || value_length > RESPONSE_FIELDS_MAX ||
-			!fields_reserve(req, name_length + value_length + 4))
+	        !fields_reserve(req, name_length + value_length + 4))
 		return AG_NOMEM;
 	char *at = req->fields + req->fields_length;
 
@@ -169,7 +169,7 @@ static bool is_cookie_value(const char *text)
 }
 
 int ag_set_cookie(
-		struct ag_request *req, const char *name, const char *value, const char *attributes)
+        struct ag_request *req, const char *name, const char *value, const char *attributes)
 {
 	size_t size = strlen(name) + strlen(value) + (attributes ? strlen(attributes) : 0) + 4;
 
@@ -182,7 +182,7 @@ int ag_set_cookie(
 	if (!text)
 		return AG_NOMEM;
 	snprintf(text, size, "%s=%s%s%s", name, value, attributes ? "; " : "",
-			attributes ? attributes : "");
+	        attributes ? attributes : "");
 	return ag_add_header(req, "Set-Cookie", text);
 }
 
@@ -221,14 +221,36 @@ static bool build_head(struct ag_request *req, struct head *head, int64_t length
 	return true;
 }
 
+/*
+ * nginx stops sending the body as soon as it sees an answer begin, so one that begins before its
+ * handler has returned waits until all of the body is here, in memory or on disk.
+ */
+static int await_body(struct ag_request *req)
+{
+	while (!req->body_ended && !req->body_error) {
+		int answer = request_wait(req, WAITING_END);
+
+		if (answer < 0)
+			return answer;
+	}
+	return req->body_error;
+}
+
 /* Gives a piece to the gate, the head before it where it is the first; waits while it is slow. */
-static int send_piece(struct ag_request *req, const void *data, size_t size, bool end, int64_t length)
+static int send_piece(
+        struct ag_request *req, const void *data, size_t size, bool end, int64_t length)
 {
 	struct head head;
 	bool first = !req->head_sent;
 
 	if (req->broken)
 		return AG_GONE;
+	if (first && !end) {
+		int error = await_body(req);
+
+		if (error)
+			return error;
+	}
 	if (first && !build_head(req, &head, length))
 		return AG_NOMEM;
 	req->head_sent = true;
@@ -381,9 +403,9 @@ static void settle(struct ag_request *req, int status)
 		ag_log(req, "the handler returned %d, which is no status; answered 500", status);
 		replace_answer(req, 500);
 	} else if (req->announced >= 0 && req->body_sent != (uint64_t)req->announced &&
-			!req->is_head) {
+	           !req->is_head) {
 		ag_log(req, "the handler announced %lld bytes and wrote %llu; answered 500",
-				(long long)req->announced, (unsigned long long)req->body_sent);
+		        (long long)req->announced, (unsigned long long)req->body_sent);
 		replace_answer(req, 500);
 	} else {
 		req->status = status;
@@ -398,11 +420,12 @@ void response_finish(struct ag_request *req, int status)
 
 	if (!req->head_sent) {
 		settle(req, status);
-		length = req->is_head && req->announced >= 0 ? req->announced : (int64_t)req->body_sent;
+		length = req->is_head && req->announced >= 0 ? req->announced
+		                                             : (int64_t)req->body_sent;
 	}
 	bool cut = req->head_sent && ((req->announced >= 0 && !is_silent(req) &&
-						req->body_sent < (uint64_t)req->announced) ||
-						     req->refused);
+	                                      req->body_sent < (uint64_t)req->announced) ||
+	                                     req->refused);
 
 	req->cut_short = cut;
 	if (!req->broken && send_piece(req, req->buffer, req->buffered, true, length) < 0)

@@ -43,42 +43,42 @@ void task_entry(void);
 
 #if defined(__x86_64__)
 __asm__(".pushsection .text\n"
-	".hidden task_switch\n"
-	".globl task_switch\n"
-	".type task_switch, @function\n"
-	"task_switch:\n"
-	"	pushq %rbp\n"
-	"	pushq %rbx\n"
-	"	pushq %r12\n"
-	"	pushq %r13\n"
-	"	pushq %r14\n"
-	"	pushq %r15\n"
-	"	subq $8, %rsp\n"
-	"	stmxcsr (%rsp)\n"
-	"	fnstcw 4(%rsp)\n"
-	"	movq %rsp, (%rdi)\n"
-	"	movq %rsi, %rsp\n"
-	"	ldmxcsr (%rsp)\n"
-	"	fldcw 4(%rsp)\n"
-	"	addq $8, %rsp\n"
-	"	popq %r15\n"
-	"	popq %r14\n"
-	"	popq %r13\n"
-	"	popq %r12\n"
-	"	popq %rbx\n"
-	"	popq %rbp\n"
-	"	ret\n"
-	".size task_switch, .-task_switch\n"
-	/* where a new task begins: its own pointer is in rbx */
-	".hidden task_entry\n"
-	".globl task_entry\n"
-	".type task_entry, @function\n"
-	"task_entry:\n"
-	"	movq %rbx, %rdi\n"
-	"	call task_main\n"
-	"	ud2\n"
-	".size task_entry, .-task_entry\n"
-	".popsection\n");
+        ".hidden task_switch\n"
+        ".globl task_switch\n"
+        ".type task_switch, @function\n"
+        "task_switch:\n"
+        "	pushq %rbp\n"
+        "	pushq %rbx\n"
+        "	pushq %r12\n"
+        "	pushq %r13\n"
+        "	pushq %r14\n"
+        "	pushq %r15\n"
+        "	subq $8, %rsp\n"
+        "	stmxcsr (%rsp)\n"
+        "	fnstcw 4(%rsp)\n"
+        "	movq %rsp, (%rdi)\n"
+        "	movq %rsi, %rsp\n"
+        "	ldmxcsr (%rsp)\n"
+        "	fldcw 4(%rsp)\n"
+        "	addq $8, %rsp\n"
+        "	popq %r15\n"
+        "	popq %r14\n"
+        "	popq %r13\n"
+        "	popq %r12\n"
+        "	popq %rbx\n"
+        "	popq %rbp\n"
+        "	ret\n"
+        ".size task_switch, .-task_switch\n"
+        /* where a new task begins: its own pointer is in rbx */
+        ".hidden task_entry\n"
+        ".globl task_entry\n"
+        ".type task_entry, @function\n"
+        "task_entry:\n"
+        "	movq %rbx, %rdi\n"
+        "	call task_main\n"
+        "	ud2\n"
+        ".size task_entry, .-task_entry\n"
+        ".popsection\n");
 
 /* The words that task_switch pops, lowest first: control words, r15 to r12, rbx, rbp, return. */
 static void *first_frame(struct task *task)
@@ -124,7 +124,7 @@ static void leave_task(struct task *task)
 {
 #ifdef ANYGATE_SANITIZED
 	__sanitizer_start_switch_fiber(task->over ? NULL : &task->fake_stack,
-			task->pool->home_bottom, task->pool->home_size);
+	        task->pool->home_bottom, task->pool->home_size);
 #else
 	(void)task;
 #endif
@@ -133,8 +133,8 @@ static void leave_task(struct task *task)
 static void arrive_task(struct task *task)
 {
 #ifdef ANYGATE_SANITIZED
-	__sanitizer_finish_switch_fiber(task->fake_stack, &task->pool->home_bottom,
-			&task->pool->home_size);
+	__sanitizer_finish_switch_fiber(
+	        task->fake_stack, &task->pool->home_bottom, &task->pool->home_size);
 #else
 	(void)task;
 #endif
@@ -166,7 +166,7 @@ static struct task *stack_map(struct task_pool *pool)
 {
 	size_t size = GUARD + pool->stack_size;
 	char *low = mmap(NULL, size, PROT_NONE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+	        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
 
 	if (low == MAP_FAILED)
 		return NULL;
@@ -223,8 +223,8 @@ void task_pool_trim(struct task_pool *pool)
 	}
 }
 
-bool task_start(struct task_pool *pool, struct task **started, void (*function)(void *),
-		void *argument)
+bool task_start(
+        struct task_pool *pool, struct task **started, void (*function)(void *), void *argument)
 {
 	struct task *task = pool->idle;
 

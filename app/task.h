@@ -19,8 +19,8 @@ struct task_pool {
 	size_t stack_size;    /* bytes of address space of a stack, a whole number of pages */
 	unsigned idle_count;
 	unsigned mapped; /* stacks in all */
-	void *home_sp;         /* where a task goes when it suspends */
-	void *home_fake;       /* AddressSanitizer's view of the worker's own stack */
+	void *home_sp;   /* where a task goes when it suspends */
+	void *home_fake; /* AddressSanitizer's view of the worker's own stack */
 	const void *home_bottom;
 	size_t home_size;
 };

@@ -129,12 +129,14 @@ void conn_work(struct conn *conn, struct span in)
 
 static void on_ready(evutil_socket_t fd, short what, void *argument);
 
-static bool waits_for(const struct conn *conn, enum waiting what)
+/* A request whose handler waits for bytes of its body. */
+static struct ag_request *find_waiting(const struct conn *conn)
 {
-	for (const struct ag_request *req = conn->requests; req; req = req->next)
-		if (req->waiting == what)
-			return true;
-	return false;
+	struct ag_request *req = conn->requests;
+
+	while (req && req->waiting != WAITING_BODY && req->waiting != WAITING_END)
+		req = req->next;
+	return req;
 }
 
 static bool head_begun(const struct conn *conn)
@@ -158,7 +160,7 @@ static struct deadline_list *deadline_now(const struct conn *conn)
 		return &worker->write;
 	if (head_begun(conn) || !conn->served)
 		return &worker->header;
-	if (waits_for(conn, WAITING_BODY))
+	if (find_waiting(conn))
 		return &worker->body;
 	if (conn->requests)
 		return NULL;
@@ -401,27 +403,18 @@ void conn_header_expired(struct deadline *deadline)
 		conn_settle(conn);
 }
 
-static struct ag_request *find_waiting(const struct conn *conn, enum waiting what)
-{
-	struct ag_request *req = conn->requests;
-
-	while (req && req->waiting != what)
-		req = req->next;
-	return req;
-}
-
 void conn_body_expired(struct deadline *deadline)
 {
 	struct conn *conn = conn_of(deadline);
 	struct ag_request *req;
 
-	if (!find_waiting(conn, WAITING_BODY)) {
+	if (!find_waiting(conn)) {
 		conn_close(conn, CLOSE_BODY_TIMEOUT, NULL);
 		return;
 	}
 	conn_log(conn, CLOSE_BODY_TIMEOUT, NULL);
 	conn->busy = true;
-	while ((req = find_waiting(conn, WAITING_BODY)))
+	while ((req = find_waiting(conn)))
 		conn_fail_body(req, AG_TIMEOUT, 408);
 	conn_work(conn, (struct span){ conn->in, conn->in_length });
 }

@@ -36,7 +36,8 @@ static bool add_peer(struct conn *conn, struct env *env)
 	       env_set(env, VAR_SERVER_PORT, colon + 1, strlen(colon + 1));
 }
 
-/* Answers a request that no handler may see. Others on the connection go on, where it has others. */
+/* Answers a request that no handler may see. Others on the connection go on, where it has others.
+ */
 static void refuse(struct conn *conn, struct ag_request *req, int status, const char *reason)
 {
 	conn_log(conn, CLOSE_BAD, reason);
@@ -195,16 +196,14 @@ static bool greet(struct conn *conn, uint8_t first)
 /* Whether decoding must wait: for a handler to read, or for an answer to be complete. */
 bool conn_is_full(const struct conn *conn)
 {
-	bool wanted = !conn->closing;
-
 	if (conn->whole || conn->deaf || conn->failed || conn->state != CONN_OPEN)
 		return true;
-	for (const struct ag_request *req = conn->requests; req; req = req->next) {
-		if (request_body_full(req))
-			return true;
-		wanted |= !req->body_ended && !req->body_error;
-	}
-	return !wanted;
+	if (!conn->closing)
+		return false;
+	for (const struct ag_request *req = conn->requests; req; req = req->next)
+		if (!req->body_ended && !req->body_error)
+			return false;
+	return true;
 }
 
 void conn_decode(struct conn *conn, struct span *in)
@@ -234,8 +233,7 @@ static struct ag_request *find_ready(const struct conn *conn)
 	for (struct ag_request *req = conn->requests; req; req = req->next) {
 		if (req->has_head && !req->started)
 			return req;
-		if (req->waiting == WAITING_BODY &&
-		        (req->body_end > req->body_at || req->body_ended || req->body_error))
+		if (request_body_ready(req))
 			return req;
 	}
 	return NULL;

@@ -226,7 +226,8 @@ static void gate_waits(struct ag_request *req)
 
 	if (conn->state != CONN_OPEN)
 		return;
-	if (req->waiting == WAITING_BODY && conn->protocol->want_body) {
+	if ((req->waiting == WAITING_BODY || req->waiting == WAITING_END) &&
+	        conn->protocol->want_body) {
 		struct writer out = output(conn);
 
 		conn->protocol->want_body(conn->decoder, &out);

@@ -82,7 +82,7 @@ struct sockaddr_storage conn_peer(const struct conn *conn);
 /* Pulls events until more bytes are needed or an answer must come first. */
 void conn_decode(struct conn *conn, struct span *in);
 
-/* Whether decoding must wait: for a handler to read, or for an answer to be complete. */
+/* Whether decoding must wait for an answer, or is over. */
 bool conn_is_full(const struct conn *conn);
 
 /* Starts and resumes handlers that have something to do; false: there was none. */

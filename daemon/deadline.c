@@ -62,9 +62,11 @@ void deadlines_free(struct deadlines *clock)
 }
 
 void deadlines_add(struct deadlines *clock, struct deadline_list *list, unsigned length,
-		void (*expired)(struct deadline *deadline))
+        void (*expired)(struct deadline *deadline))
 {
-	*list = (struct deadline_list){ .next = clock->lists, .length = length, .expired = expired };
+	*list = (struct deadline_list){
+		.next = clock->lists, .length = length, .expired = expired
+	};
 	clock->lists = list;
 }
 

@@ -19,8 +19,8 @@ struct deadline {
 
 struct deadline_list {
 	struct deadline *first, *last;
-	struct deadline_list *next; /* of the same clock */
-	unsigned length;            /* ms; 0: nothing in this list is ever due */
+	struct deadline_list *next;                 /* of the same clock */
+	unsigned length;                            /* ms; 0: nothing in this list is ever due */
 	void (*expired)(struct deadline *deadline); /* called once it is off the list */
 };
 
@@ -36,7 +36,7 @@ void deadlines_free(struct deadlines *clock);
 
 /* Adds a list; it must live until deadlines_free. */
 void deadlines_add(struct deadlines *clock, struct deadline_list *list, unsigned length,
-		void (*expired)(struct deadline *deadline));
+        void (*expired)(struct deadline *deadline));
 
 /* Reads the time; once for each turn of the loop. */
 void deadlines_tick(struct deadlines *clock);

@@ -86,8 +86,8 @@ void log_line(unsigned level, const char *format, ...)
 	va_end(arguments);
 	size_t n = stamp(line, sizeof(line));
 
-	n += (size_t)snprintf(line + n, sizeof(line) - n, "%s %s: ", level_names[level],
-			error_log.name);
+	n += (size_t)snprintf(
+	        line + n, sizeof(line) - n, "%s %s: ", level_names[level], error_log.name);
 	n += escape(line + n, sizeof(line) - n, text);
 	line[n++] = '\n';
 	/* a log that can't be written must not stop the server */

@@ -18,7 +18,8 @@ enum log_level {
 /* Opens `path`, or stays with standard error for "stderr". False with errno. */
 bool log_open(const char *path, unsigned level);
 
-/* What stands before each line's text after this: "master", "worker 2". Copied, at most 15 bytes. */
+/* What stands before each line's text after this: "master", "worker 2". Copied, at most 15 bytes.
+ */
 void log_name(const char *name);
 
 /* Whether lines of this level are written. */

@@ -21,8 +21,8 @@ struct daemon {
 	struct config *config;
 	struct bound *bound;
 	size_t bound_count;
-	int pidfile;   /* -1: none */
-	int announce;  /* when daemonized: tells the parent that all is well; else -1 */
+	int pidfile;  /* -1: none */
+	int announce; /* when daemonized: tells the parent that all is well; else -1 */
 };
 
 enum {
@@ -120,7 +120,7 @@ static bool write_pidfile(const struct daemon *daemon)
 	if (daemon->pidfile < 0)
 		return true;
 	return ftruncate(daemon->pidfile, 0) == 0 &&
-			dprintf(daemon->pidfile, "%ld\n", (long)getpid()) > 0;
+	       dprintf(daemon->pidfile, "%ld\n", (long)getpid()) > 0;
 }
 
 /* The parent stays until the daemon serves, so that who started it learns how it went. */
@@ -174,7 +174,7 @@ static void on_ready(void *data)
 		const struct protocol *protocol = daemon->config->listen[i].protocol;
 
 		fprintf(stderr, "anygate: listening on %s (%s)\n", daemon->bound[i].name,
-				protocol ? protocol->name : "auto");
+		        protocol ? protocol->name : "auto");
 	}
 	write_pidfile(daemon);
 	if (daemon->announce >= 0)
@@ -212,9 +212,9 @@ static int serve(struct daemon *daemon)
 		return fail(EXIT_USAGE, error);
 	privileges_open_files(config->daemon.open_files);
 	if (!open_log(config, error, sizeof(error)) ||
-			!enter_directory(config, error, sizeof(error)) ||
-			!open_sockets(daemon, error, sizeof(error)) ||
-			!take_pidfile(daemon, error, sizeof(error)))
+	        !enter_directory(config, error, sizeof(error)) ||
+	        !open_sockets(daemon, error, sizeof(error)) ||
+	        !take_pidfile(daemon, error, sizeof(error)))
 		fail(status, error);
 	else if (config->daemon.daemonize && !daemonize(daemon))
 		fail(status, "can't fork");

@@ -65,7 +65,8 @@ static int run_child(const struct master *master, size_t index, int ready)
 		fprintf(stderr, "anygate: %s\n", error);
 		return 1;
 	}
-	return worker_run(master->config, master->bound, master->bound_count, (int)index + 1, ready);
+	return worker_run(
+	        master->config, master->bound, master->bound_count, (int)index + 1, ready);
 }
 
 /* Starts worker `index`; in it, `*status` is its exit status. Waits until it is ready. */
@@ -111,15 +112,18 @@ static struct child *child_of(const struct master *master, pid_t pid)
 static void log_death(const struct child *child, size_t number, int status, uint64_t age)
 {
 	if (WIFSIGNALED(status))
-		log_line(LOG_LEVEL_ERROR, "worker %zu (pid %ld) died of signal %d (%s) after %llu ms",
-				number, (long)child->pid, WTERMSIG(status), strsignal(WTERMSIG(status)),
-				(unsigned long long)age);
+		log_line(LOG_LEVEL_ERROR,
+		        "worker %zu (pid %ld) died of signal %d (%s) after %llu ms", number,
+		        (long)child->pid, WTERMSIG(status), strsignal(WTERMSIG(status)),
+		        (unsigned long long)age);
 	else
-		log_line(LOG_LEVEL_ERROR, "worker %zu (pid %ld) exited with status %d after %llu ms",
-				number, (long)child->pid, WEXITSTATUS(status), (unsigned long long)age);
+		log_line(LOG_LEVEL_ERROR,
+		        "worker %zu (pid %ld) exited with status %d after %llu ms", number,
+		        (long)child->pid, WEXITSTATUS(status), (unsigned long long)age);
 }
 
-/* A worker is gone: unless all are to go, it is started again, soon or, in a row of deaths, later. */
+/* A worker is gone: unless all are to go, it is started again, soon or, in a row of deaths, later.
+ */
 static void bury(struct master *master, struct child *child, int status)
 {
 	uint64_t now = now_ms(), age = now - child->started;
@@ -190,7 +194,7 @@ static void stop(struct master *master, int signal)
 
 	signal_children(master, now ? SIGINT : SIGTERM);
 	master->kill_at = now_ms() + KILL_AFTER_MS +
-			(now ? 0 : master->config->daemon.graceful_timeout);
+	                  (now ? 0 : master->config->daemon.graceful_timeout);
 	master->stopping = true;
 }
 
@@ -241,10 +245,12 @@ static bool start_all(struct master *master, int *status)
 }
 
 int master_run(const struct config *config, const struct bound *bound, size_t count,
-		void (*on_ready)(void *data), void *data)
+        void (*on_ready)(void *data), void *data)
 {
 	static const int wanted[] = { SIGTERM, SIGQUIT, SIGINT, SIGCHLD, SIGHUP };
-	struct master master = { .config = config, .bound = bound, .bound_count = count,
+	struct master master = { .config = config,
+		.bound = bound,
+		.bound_count = count,
 		.count = config->daemon.workers };
 	int status = 0;
 

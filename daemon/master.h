@@ -14,6 +14,6 @@
  * the exit status; in a worker process, the worker's.
  */
 int master_run(const struct config *config, const struct bound *bound, size_t count,
-		void (*on_ready)(void *data), void *data);
+        void (*on_ready)(void *data), void *data);
 
 #endif

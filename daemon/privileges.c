@@ -48,9 +48,9 @@ bool privileges_drop(const struct daemon_config *config, char *error, size_t siz
 
 	/* the order matters: without the user there is no right to set the groups */
 	if ((user && initgroups(user->pw_name, gid) < 0) || setresgid(gid, gid, gid) < 0 ||
-			(user && setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)) {
+	        (user && setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)) {
 		snprintf(error, size, "can't become daemon.user and daemon.group: %s",
-				strerror(errno));
+		        strerror(errno));
 		return false;
 	}
 	if (user && user->pw_uid != 0 && setuid(0) == 0) {

@@ -62,8 +62,7 @@ bool socket_listens(int fd)
 	socklen_t length = sizeof(int);
 
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0 && listens &&
-			getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 &&
-			type == SOCK_STREAM;
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
 }
 
 int socket_from_systemd(void)
@@ -87,7 +86,7 @@ int socket_from_systemd(void)
 static bool fail(char *error, size_t size, const struct listen_config *config, const char *what)
 {
 	snprintf(error, size, "%s: %s %s: %s", config->origin, what, config->address,
-			strerror(errno));
+	        strerror(errno));
 	return false;
 }
 
@@ -104,7 +103,7 @@ static void read_name(struct bound *bound)
 static bool set_flags(int fd)
 {
 	return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 &&
-			fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0;
+	       fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0;
 }
 
 static bool adopt(struct bound *bound, const struct listen_config *config, char *error, size_t size)
@@ -112,7 +111,7 @@ static bool adopt(struct bound *bound, const struct listen_config *config, char 
 	bound->fd = config->where.fd;
 	if (!socket_listens(bound->fd)) {
 		snprintf(error, size, "%s: descriptor %d is not a listening stream socket",
-				config->origin, bound->fd);
+		        config->origin, bound->fd);
 		return false;
 	}
 	return set_flags(bound->fd) || fail(error, size, config, "can't use");
@@ -136,7 +135,7 @@ static socklen_t tcp_address(const struct listen_address *where, struct sockaddr
 }
 
 static bool open_tcp(
-		struct bound *bound, const struct listen_config *config, char *error, size_t size)
+        struct bound *bound, const struct listen_config *config, char *error, size_t size)
 {
 	struct sockaddr_storage address;
 	socklen_t length = tcp_address(&config->where, &address);
@@ -154,7 +153,8 @@ static bool open_tcp(
 	return true;
 }
 
-/* Removes a socket that nobody listens on any more. False, with errno: it is in use, or no socket. */
+/* Removes a socket that nobody listens on any more. False, with errno: it is in use, or no socket.
+ */
 static bool remove_stale(const struct sockaddr_un *address)
 {
 	struct stat status;
@@ -167,7 +167,7 @@ static bool remove_stale(const struct sockaddr_un *address)
 	}
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	bool dead = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 &&
-			errno == ECONNREFUSED;
+	            errno == ECONNREFUSED;
 
 	close(fd);
 	if (!dead) {
@@ -184,19 +184,19 @@ static bool set_owner(const struct listen_config *config, char *error, size_t si
 
 	if ((config->owner && !user) || (config->group && !group)) {
 		snprintf(error, size, "%s: there is no %s %s", config->origin,
-				config->owner && !user ? "user" : "group",
-				config->owner && !user ? config->owner : config->group);
+		        config->owner && !user ? "user" : "group",
+		        config->owner && !user ? config->owner : config->group);
 		return false;
 	}
 	if ((user || group) && chown(config->where.path, user ? user->pw_uid : (uid_t)-1,
-					       group ? group->gr_gid : (gid_t)-1) < 0)
+	                               group ? group->gr_gid : (gid_t)-1) < 0)
 		return fail(error, size, config, "can't set the owner of");
 	return chmod(config->where.path, config->mode) == 0 ||
-			fail(error, size, config, "can't set the mode of");
+	       fail(error, size, config, "can't set the mode of");
 }
 
 static bool open_unix(
-		struct bound *bound, const struct listen_config *config, char *error, size_t size)
+        struct bound *bound, const struct listen_config *config, char *error, size_t size)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
@@ -218,15 +218,17 @@ static bool open_unix(
 
 bool socket_open(struct bound *bound, const struct listen_config *config, char *error, size_t size)
 {
-	static bool (*const open_kind[])(struct bound *, const struct listen_config *, char *,
-			size_t) = { [ADDRESS_TCP] = open_tcp, [ADDRESS_UNIX] = open_unix,
-		[ADDRESS_FD] = adopt };
+	static bool (*const open_kind[])(
+	        struct bound *, const struct listen_config *, char *, size_t) = {
+		[ADDRESS_TCP] = open_tcp, [ADDRESS_UNIX] = open_unix, [ADDRESS_FD] = adopt
+	};
 	bool opened;
 
 	bound->fd = -1;
 	bound->owned = false;
 	opened = open_kind[config->where.kind](bound, config, error, size);
-	if (opened && config->where.kind != ADDRESS_FD && listen(bound->fd, (int)config->backlog) < 0)
+	if (opened && config->where.kind != ADDRESS_FD &&
+	        listen(bound->fd, (int)config->backlog) < 0)
 		opened = fail(error, size, config, "can't listen on");
 	if (!opened) {
 		socket_close(bound);

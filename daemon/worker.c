@@ -23,8 +23,8 @@
 
 /* ---- applications ---- */
 
-static struct ag_app *load_one(const struct config *config, const struct app_config *wanted,
-		char *error, size_t size)
+static struct ag_app *load_one(
+        const struct config *config, const struct app_config *wanted, char *error, size_t size)
 {
 	struct ag_app *app = app_new(wanted->name, wanted->mount, wanted->host);
 
@@ -98,9 +98,10 @@ static void pause_accepting(struct worker *worker)
 	const struct timeval soon = { 0, 100000 };
 
 	if (!worker->paused)
-		log_line(LOG_LEVEL_WARNING, "out of descriptors with %zu connections: accepting "
-					    "pauses; raise daemon.open_files",
-				worker->conn_count);
+		log_line(LOG_LEVEL_WARNING,
+		        "out of descriptors with %zu connections: accepting "
+		        "pauses; raise daemon.open_files",
+		        worker->conn_count);
 	worker->paused = true;
 	listeners_watch(worker, false);
 	evtimer_add(&worker->resume, &soon);
@@ -120,7 +121,7 @@ static void on_resume(evutil_socket_t fd, short what, void *argument)
 static bool is_allowed(const struct listen_config *config, const struct sockaddr *peer)
 {
 	return !config->allowed_count || peer->sa_family == AF_UNIX ||
-			cidr_match(config->allowed_clients, config->allowed_count, peer);
+	       cidr_match(config->allowed_clients, config->allowed_count, peer);
 }
 
 static bool is_shortage(int error)
@@ -137,8 +138,8 @@ static void on_acceptable(evutil_socket_t fd, short what, void *argument)
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
 		struct sockaddr_storage peer = { 0 };
 		socklen_t length = sizeof(peer);
-		int client = accept4(fd, (struct sockaddr *)&peer, &length,
-				SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int client = accept4(
+		        fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (client < 0) {
 			if (is_shortage(errno))
@@ -164,10 +165,10 @@ static bool listeners_open(struct worker *worker, const struct bound *bound, siz
 		listener->bound = &bound[i];
 		listener->config = &worker->config->listen[bound[i].listener];
 		deadlines_add(&worker->clock, &listener->keepalive,
-				listener->config->keepalive_timeout, conn_idle_expired);
-		if (event_assign(&listener->event, worker->base, bound[i].fd,
-				    EV_READ | EV_PERSIST, on_acceptable, listener) < 0 ||
-				event_add(&listener->event, NULL) < 0)
+		        listener->config->keepalive_timeout, conn_idle_expired);
+		if (event_assign(&listener->event, worker->base, bound[i].fd, EV_READ | EV_PERSIST,
+		            on_acceptable, listener) < 0 ||
+		        event_add(&listener->event, NULL) < 0)
 			return false;
 		worker->listener_count++;
 	}
@@ -262,7 +263,7 @@ static void on_cut(evutil_socket_t fd, short what, void *argument)
 	(void)fd;
 	(void)what;
 	log_line(LOG_LEVEL_WARNING, "%zu connections are cut after daemon.graceful_timeout",
-			worker->conn_count);
+	        worker->conn_count);
 	event_base_loopbreak(worker->base);
 }
 
@@ -275,7 +276,7 @@ static bool signals_watch(struct worker *worker)
 		struct event *event = &worker->signals[i];
 
 		if (evsignal_assign(event, worker->base, signals[i], on_stop, worker) < 0 ||
-				evsignal_add(event, NULL) < 0)
+		        evsignal_add(event, NULL) < 0)
 			return false;
 	}
 	return true;
@@ -309,7 +310,7 @@ static void worker_stop(struct worker *worker)
 static void report_overflow(void)
 {
 	static const char line[] = "anygate: stack overflow in a handler: give it less to keep on "
-				   "its stack, or raise daemon.stack_size\n";
+	                           "its stack, or raise daemon.stack_size\n";
 
 	if (write(STDERR_FILENO, line, sizeof(line) - 1) < 0)
 		return;
@@ -321,7 +322,7 @@ static struct event_base *base_new(void)
 	struct event_base *base = NULL;
 
 	if (settings && event_config_require_features(settings, EV_FEATURE_ET) == 0 &&
-			event_config_set_flag(settings, EVENT_BASE_FLAG_NOLOCK) == 0)
+	        event_config_set_flag(settings, EVENT_BASE_FLAG_NOLOCK) == 0)
 		base = event_base_new_with_config(settings);
 	if (settings)
 		event_config_free(settings);
@@ -348,14 +349,14 @@ static bool worker_start(struct worker *worker, const struct bound *bound, size_
 	worker->runtime.limits = &worker->config->limits;
 	task_pool_init(&worker->runtime.tasks, worker->config->daemon.stack_size);
 	if (!worker->base || !worker->scratch || !worker->output ||
-			!deadlines_init(&worker->clock, worker->base))
+	        !deadlines_init(&worker->clock, worker->base))
 		return false;
 	add_deadlines(worker);
 	evtimer_assign(&worker->tidy, worker->base, on_tidy, worker);
 	evtimer_assign(&worker->resume, worker->base, on_resume, worker);
 	evtimer_assign(&worker->cut, worker->base, on_cut, worker);
 	return task_catch_overflow(&worker->runtime.tasks, report_overflow) &&
-			listeners_open(worker, bound, count) && signals_watch(worker);
+	       listeners_open(worker, bound, count) && signals_watch(worker);
 }
 
 /* Without its master a worker finishes what it has and goes. */
@@ -366,8 +367,8 @@ static void follow_master(pid_t master)
 		raise(SIGTERM);
 }
 
-int worker_run(const struct config *config, const struct bound *bound, size_t count, int number,
-		int ready)
+int worker_run(
+        const struct config *config, const struct bound *bound, size_t count, int number, int ready)
 {
 	struct worker worker = { .config = config };
 	pid_t master = getppid();

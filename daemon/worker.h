@@ -55,7 +55,7 @@ struct worker {
  * line having been printed; 1 otherwise.
  */
 int worker_run(const struct config *config, const struct bound *bound, size_t count, int number,
-		int ready);
+        int ready);
 
 /* Loads the applications of the configuration; NULL with a line in `error`. */
 struct host *host_load(const struct config *config, char *error, size_t size);
