@@ -22,12 +22,14 @@ SOURCES = $(APP) $(PROTOCOLS) $(DAEMON)
 UNIT = tests/unit/test_http.c tests/unit/test_fastcgi.c tests/unit/test_scgi.c \
 	tests/unit/test_uwsgi.c tests/unit/test_router.c tests/unit/test_path.c \
 	tests/unit/test_text.c tests/unit/test_load.c tests/unit/test_config.c \
-	tests/unit/test_config_errors.c
+	tests/unit/test_config_errors.c tests/unit/test_env.c tests/unit/test_request.c \
+	tests/unit/test_response.c tests/unit/test_waiting.c tests/unit/test_task.c \
+	tests/unit/test_deadline.c
 E2E = tests/e2e/test_gates.c tests/e2e/test_nginx.c tests/e2e/test_same.c \
 	tests/e2e/test_spawn.c tests/e2e/test_daemon.c tests/e2e/test_workers.c
 SUPPORT = tests/support/decoding.c tests/support/support.c tests/support/process.c \
 	tests/support/daemon.c tests/support/client.c tests/support/gates.c tests/support/json.c \
-	tests/support/nginx.c
+	tests/support/nginx.c tests/support/loopback.c
 
 # Applications as shared objects: examples, and what tests load.
 EXAMPLES = hello form slow download

@@ -102,7 +102,9 @@ static bool split_adds_up(struct ag_request *req, const char *path)
 	const char *script = text(req, VAR_SCRIPT_NAME), *info = text(req, VAR_PATH_INFO);
 	size_t length = strlen(script);
 
-	return env_known(&req->env, VAR_PATH_INFO) && strncmp(path, script, length) == 0 &&
+	if (!env_known(&req->env, VAR_PATH_INFO) || (*info && *info != '/'))
+		return false;
+	return strncmp(path, script, length) == 0 &&
 	       strcmp(path + length, info) == 0;
 }
 

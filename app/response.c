@@ -83,8 +83,12 @@ static void remove_fields(struct ag_request *req, const char *name)
 	req->fields_length = (size_t)(end - req->fields);
 }
 
+/* Where the handler sets no type. Room for it is kept, so that an answer can always be sent. */
+static const char default_type[] = "Content-Type: text/plain; charset=utf-8\r\n";
+
 static bool fields_reserve(struct ag_request *req, size_t size)
 {
+	size += sizeof(default_type);
 	if (size > RESPONSE_FIELDS_MAX - req->fields_length)
 		return false;
 	if (req->fields_length + size <= req->fields_size)
@@ -144,7 +148,9 @@ int ag_add_header(struct ag_request *req, const char *name, const char *value)
 		return set_length(req, value);
 	if (strcasecmp(name, "Content-Type") == 0) {
 		remove_fields(req, name);
-		req->has_type = true;
+		error = append_field(req, name, value);
+		req->has_type = error == 0;
+		return error;
 	}
 	return append_field(req, name, value);
 }
@@ -206,19 +212,30 @@ static bool has_no_body(int status)
 	return status == 204 || status == 304;
 }
 
-static bool build_head(struct ag_request *req, struct head *head, int64_t length)
+/* Bytes that will not be sent because there must be no body count all the same. */
+static bool is_silent(const struct ag_request *req)
+{
+	return req->is_head || has_no_body(req->status);
+}
+
+static void build_head(struct ag_request *req, struct head *head, int64_t length)
 {
 	if (!req->status)
 		req->status = 200;
-	if (!req->has_type && !has_no_body(req->status))
-		if (append_field(req, "Content-Type", "text/plain; charset=utf-8") < 0)
-			return false;
 	head->status = req->status;
 	head->fields = req->fields;
 	head->fields_length = req->fields_length;
+	if (!req->has_type && !has_no_body(req->status)) {
+		size_t length_of_type = sizeof(default_type) - 1;
+
+		if (req->fields_length)
+			memcpy(req->fields + req->fields_length, default_type, length_of_type);
+		else
+			head->fields = default_type;
+		head->fields_length += length_of_type;
+	}
 	head->length = has_no_body(req->status) ? -1 : length;
 	head->bodiless = req->is_head || has_no_body(req->status);
-	return true;
 }
 
 /*
@@ -251,20 +268,16 @@ static int send_piece(
 		if (error)
 			return error;
 	}
-	if (first && !build_head(req, &head, length))
-		return AG_NOMEM;
+	if (first)
+		build_head(req, &head, length);
+	if (is_silent(req))
+		size = 0; /* written before the status was known */
 	req->head_sent = true;
 	int answer = req->gate->send(req, first ? &head : NULL, data, size, end);
 
 	if (answer < 0)
 		return AG_GONE;
 	return answer > 0 && !end ? request_wait(req, WAITING_ROOM) : 0;
-}
-
-/* Bytes that will not be sent because there must be no body count all the same. */
-static bool is_silent(const struct ag_request *req)
-{
-	return req->is_head || has_no_body(req->status);
 }
 
 static int send_buffer(struct ag_request *req)
@@ -403,7 +416,7 @@ static void settle(struct ag_request *req, int status)
 		ag_log(req, "the handler returned %d, which is no status; answered 500", status);
 		replace_answer(req, 500);
 	} else if (req->announced >= 0 && req->body_sent != (uint64_t)req->announced &&
-	           !req->is_head) {
+	           !req->is_head && !has_no_body(status)) {
 		ag_log(req, "the handler announced %lld bytes and wrote %llu; answered 500",
 		        (long long)req->announced, (unsigned long long)req->body_sent);
 		replace_answer(req, 500);

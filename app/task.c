@@ -290,8 +290,10 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 	(void)context;
 	if (task && at >= stack_bottom(task) - GUARD && at < stack_bottom(task))
 		overflow.report();
-	/* the fault comes again, with whatever handled it before us */
+	/* the fault comes again, with whatever handled it before us; one that was sent does not */
 	sigaction(signal, &overflow.before[signal], NULL);
+	if (info->si_code <= 0)
+		raise(signal);
 }
 
 bool task_catch_overflow(struct task_pool *pool, void (*report)(void))

@@ -315,8 +315,8 @@ static enum step skip_content(struct fastcgi *fcgi, struct span *in)
 }
 
 /* Some of the record's content; at least one byte of it is there. */
-static enum step take_content(
-        struct fastcgi *fcgi, const struct limits *limits, struct span *in, struct wire_event *event)
+static enum step take_content(struct fastcgi *fcgi, const struct limits *limits, struct span *in,
+        struct wire_event *event)
 {
 	struct slot *slot = slot_of(fcgi, fcgi->id);
 

@@ -105,7 +105,8 @@ static inline enum decode_result decode_event(
 	return DECODE_EVENT;
 }
 
-static inline enum decode_result decode_bad(struct wire_event *event, int status, const char *reason)
+static inline enum decode_result decode_bad(
+        struct wire_event *event, int status, const char *reason)
 {
 	event->status = status;
 	event->reason = reason;
@@ -134,8 +135,8 @@ struct protocol {
 	/* Whether a connection that begins with this byte speaks the protocol. */
 	bool (*sniff)(uint8_t first);
 
-	enum decode_result (*decode)(
-	        void *state, const struct limits *limits, struct span *in, struct wire_event *event);
+	enum decode_result (*decode)(void *state, const struct limits *limits, struct span *in,
+	        struct wire_event *event);
 
 	void (*head)(void *state, uint16_t id, const struct reply *reply, struct writer *out);
 	void (*frame)(void *state, uint16_t id, size_t length, struct writer *before,
@@ -151,7 +152,9 @@ struct protocol {
 	/* Bytes of body still to come for the exchange, or UINT64_MAX where that is not known. */
 	uint64_t (*body_left)(const void *state, uint16_t id);
 
-	/* Says that the handler wants the body, to a peer that waits for it (Expect: 100-continue); may be NULL.
+	/*
+	 * Says that the handler wants the body, to a peer that waits for it (Expect:
+	 * 100-continue); may be NULL.
 	 */
 	void (*want_body)(void *state, struct writer *out);
 };

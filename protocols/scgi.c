@@ -111,8 +111,8 @@ static enum decode_result decode_pairs(struct scgi *scgi, struct span *in, struc
 		}
 		if (!note_pair(scgi, pair)) {
 			if (!event->count)
-				return decode_bad(event, 400,
-				        "CONTENT_LENGTH or SCGI is not as it must be");
+				return decode_bad(
+				        event, 400, "CONTENT_LENGTH or SCGI is not as it must be");
 			*in = before; /* what came before it is told first */
 			scgi->left = left;
 			break;

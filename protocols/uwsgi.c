@@ -97,7 +97,8 @@ static bool note_pair(struct uwsgi *uwsgi, const struct pair *pair)
 	return true;
 }
 
-static enum decode_result decode_pairs(struct uwsgi *uwsgi, struct span *in, struct wire_event *event)
+static enum decode_result decode_pairs(
+        struct uwsgi *uwsgi, struct span *in, struct wire_event *event)
 {
 	event->count = 0;
 	while (uwsgi->left && event->count < EVENT_PAIRS) {
@@ -113,8 +114,8 @@ static enum decode_result decode_pairs(struct uwsgi *uwsgi, struct span *in, str
 			break;
 		if (!note_pair(uwsgi, pair)) {
 			if (!event->count)
-				return decode_bad(event, 400,
-				        "CONTENT_LENGTH is repeated or not a number");
+				return decode_bad(
+				        event, 400, "CONTENT_LENGTH is repeated or not a number");
 			*in = before; /* what came before it is told first */
 			uwsgi->left = left;
 			break;
