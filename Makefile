@@ -105,6 +105,37 @@ $(ASAN)/peers/%: tests/e2e/peers/%.c
 	@echo '  PEER  $@'
 	@$(CC) -std=gnu11 -O2 -g $(WARNINGS) -o $@ $< -lfcgi
 
+# Fuzzing: clang's libFuzzer, one binary for each target, each run for SECONDS from tests/vectors.
+FUZZ = $(BUILD)/fuzz
+FUZZERS = http scgi uwsgi fastcgi fastcgi_records request encode config
+FUZZ_TARGETS = $(FUZZERS:%=$(FUZZ)/%)
+FUZZ_CC = clang-14 -std=gnu11 -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer -MMD -MP -Wall -Wextra \
+	-Werror -fno-sanitize-recover=undefined -DANYGATE_SANITIZED
+
+$(FUZZ)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	@echo '  FUZZ  $@'
+	@$(FUZZ_CC) -fsanitize=fuzzer-no-link,address,undefined -c -o $@ $<
+
+$(FUZZ)/obj/decode_%.o: tests/fuzz/fuzz_decode.c
+	@mkdir -p $(@D)
+	@$(FUZZ_CC) -fsanitize=fuzzer-no-link,address,undefined -DPROTOCOL=protocol_$* -c -o $@ $<
+
+$(FUZZ)/all.a: $(SOURCES:%.c=$(FUZZ)/obj/%.o) $(FUZZ)/obj/tests/fuzz/oracle.o
+	@rm -f $@ && ar rcs $@ $^
+
+FUZZ_LINK = @echo '  LINK  $@' && clang-14 -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
+
+$(FUZZ)/http $(FUZZ)/scgi $(FUZZ)/uwsgi $(FUZZ)/fastcgi: $(FUZZ)/%: $(FUZZ)/obj/decode_%.o $(FUZZ)/all.a
+	$(FUZZ_LINK)
+
+$(FUZZ)/%: $(FUZZ)/obj/tests/fuzz/fuzz_%.o $(FUZZ)/all.a
+	$(FUZZ_LINK)
+
+fuzz: deps
+	@nice $(MAKE) --no-print-directory -j2 $(FUZZ_TARGETS)
+	@nice tests/fuzz/run $(FUZZ) $(SECONDS) $(FUZZERS)
+
 # What is missing is installed once; the other targets call this first.
 deps:
 	@tests/support/deps
@@ -117,18 +148,22 @@ test: deps
 	@$(MAKE) --no-print-directory -j2 all check
 
 check: $(ASAN)/test-runner $(ASAN)/anygate $(TEST_APPS) $(PEERS:%=$(ASAN)/peers/%)
-	tests/support/check $(ASAN)/test-runner
+	@tests/support/check $(ASAN)/test-runner
 
 C_FILES = $(shell git ls-files '*.c' '*.h' 2>/dev/null || find app protocols daemon tests -name '*.[ch]')
 
 lint: deps
 	@$(MAKE) --no-print-directory -j2 all
-	tests/support/layers
-	clang-format --dry-run -Werror $(C_FILES)
-	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
+	@echo '  LAYERS'
+	@tests/support/layers
+	@echo '  FORMAT'
+	@clang-format --dry-run -Werror $(C_FILES)
+	@echo '  CPPCHECK'
+	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 		--inline-suppr --suppressions-list=tests/support/cppcheck -D__x86_64__ -D_GNU_SOURCE \
 		-j2 app protocols daemon
-	$(CC) -x c++ -std=c++11 -fsyntax-only -Wall -Wextra -Werror app/anygate.h
+	@echo '  C++'
+	@$(CC) -x c++ -std=c++11 -fsyntax-only -Wall -Wextra -Werror app/anygate.h
 
 install: all
 	install -Dm755 $(BUILD)/anygate $(DESTDIR)$(PREFIX)/bin/anygate

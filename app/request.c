@@ -104,8 +104,7 @@ static bool split_adds_up(struct ag_request *req, const char *path)
 
 	if (!env_known(&req->env, VAR_PATH_INFO) || (*info && *info != '/'))
 		return false;
-	return strncmp(path, script, length) == 0 &&
-	       strcmp(path + length, info) == 0;
+	return strncmp(path, script, length) == 0 && strcmp(path + length, info) == 0;
 }
 
 /*
@@ -275,7 +274,7 @@ int request_body_end(struct ag_request *req)
 	return req->length >= 0 && req->body_received < (uint64_t)req->length ? 400 : 0;
 }
 
-static bool has_bytes(const struct ag_request *req)
+bool request_body_unread(const struct ag_request *req)
 {
 	return req->body_end > req->body_at || req->spool.last > req->spool.first;
 }
@@ -284,7 +283,7 @@ bool request_body_ready(const struct ag_request *req)
 {
 	bool over = req->body_ended || req->body_error;
 
-	return (req->waiting == WAITING_BODY && (over || has_bytes(req))) ||
+	return (req->waiting == WAITING_BODY && (over || request_body_unread(req))) ||
 	       (req->waiting == WAITING_END && over);
 }
 

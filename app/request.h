@@ -148,6 +148,9 @@ int request_body(struct ag_request *req, const void *data, size_t size);
 /* No more bytes come; 0, or 400 when the body is shorter than announced. */
 int request_body_end(struct ag_request *req);
 
+/* Whether bytes of the body are here that the handler has not read. */
+bool request_body_unread(const struct ag_request *req);
+
 /* Whether the handler waits for its body and has something to learn. */
 bool request_body_ready(const struct ag_request *req);
 

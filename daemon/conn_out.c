@@ -163,7 +163,8 @@ static void encode_head(
 	protocol->head(conn->decoder, req->id, &reply, out);
 	if (reply.close || !protocol->keeps(conn->decoder, req->id))
 		conn->closing = true;
-	if (conn->closing && body_left)
+	/* a body nobody wanted may be longer than announced: nginx 1.22 with unbuffered SCGI */
+	if (conn->closing && (body_left || request_body_unread(req)))
 		conn->lingers = true;
 }
 

@@ -108,7 +108,7 @@ Test(gates, auto_is_the_default, .timeout = 120)
 
 		gate_request("scgi", daemon.listening[i].address, variables, "", 0, &response);
 		json_expect(response.body.data, "protocol", "scgi");
-		json_expect(response.body.data, "env/CONTENT_LENGTH", "0");
+		json_expect(response.body.data, "body/bytes", "0");
 		response_free(&response);
 	}
 	daemon_stop(&daemon);

@@ -77,7 +77,8 @@ Test(nginx, upload, .timeout = 240)
 
 		for (size_t i = 0; i < COUNT(sizes); i++) {
 			check_upload(address, name, "/", sizes[i]);
-			check_upload(address, name, "/stream/", sizes[i]);
+			if (!nginx_gates[gate].announces_wrongly)
+				check_upload(address, name, "/stream/", sizes[i]);
 		}
 	}
 	site_stop(&site);
@@ -108,7 +109,8 @@ Test(nginx, echo, .timeout = 240)
 
 		for (size_t i = 0; i < COUNT(sizes); i++) {
 			check_echo(address, name, "/", sizes[i]);
-			check_echo(address, name, "/stream/", sizes[i]);
+			if (!nginx_gates[gate].announces_wrongly)
+				check_echo(address, name, "/stream/", sizes[i]);
 		}
 	}
 	site_stop(&site);

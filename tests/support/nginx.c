@@ -11,12 +11,12 @@
 #include <unistd.h>
 
 const struct nginx_gate nginx_gates[NGINX_GATES] = {
-	{ "fastcgi_pass", "fastcgi" },
-	{ "fastcgi_pass with fastcgi_keep_conn", "fastcgi" },
-	{ "scgi_pass", "scgi" },
-	{ "uwsgi_pass", "uwsgi" },
-	{ "proxy_pass with HTTP/1.0", "http" },
-	{ "proxy_pass with HTTP/1.1 and keep-alive", "http" },
+	{ "fastcgi_pass", "fastcgi", false },
+	{ "fastcgi_pass with fastcgi_keep_conn", "fastcgi", false },
+	{ "scgi_pass", "scgi", true },
+	{ "uwsgi_pass", "uwsgi", false },
+	{ "proxy_pass with HTTP/1.0", "http", false },
+	{ "proxy_pass with HTTP/1.1 and keep-alive", "http", false },
 };
 
 /* What a location of each gate says, besides "PREFIX_pass". */

@@ -14,6 +14,11 @@
 struct nginx_gate {
 	const char *name;     /* for messages */
 	const char *protocol; /* anygate's */
+	/*
+	 * What it announces of an unbuffered body is what it has of it at that moment (nginx
+	 * before 1.29.6, ngx_http_scgi_create_request).
+	 */
+	bool announces_wrongly;
 };
 extern const struct nginx_gate nginx_gates[NGINX_GATES];
 
