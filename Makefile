@@ -13,20 +13,22 @@ APP = app/arena.c app/env.c app/request.c app/lookup.c app/response.c app/router
 	app/builtin/builtin.c app/builtin/env.c app/builtin/hello.c app/builtin/echo.c
 PROTOCOLS = protocols/protocols.c protocols/scan.c protocols/cgi.c protocols/fastcgi.c \
 	protocols/scgi.c protocols/uwsgi.c protocols/http.c protocols/http_head.c \
-	protocols/http_chunk.c
-DAEMON = daemon/conn.c daemon/conn_in.c daemon/conn_out.c daemon/worker.c daemon/deadline.c daemon/master.c daemon/socket.c \
+	protocols/http_chunk.c protocols/proxy.c protocols/forwarded.c
+DAEMON = daemon/conn.c daemon/conn_in.c daemon/conn_out.c daemon/conn_trust.c daemon/worker.c daemon/deadline.c daemon/master.c daemon/socket.c \
 	daemon/privileges.c daemon/log.c daemon/options.c daemon/config.c daemon/config_build.c \
 	daemon/config_types.c daemon/config_address.c daemon/config_keys.c
 SOURCES = $(APP) $(PROTOCOLS) $(DAEMON)
 
-UNIT = tests/unit/test_http.c tests/unit/test_fastcgi.c tests/unit/test_scgi.c \
+UNIT = tests/unit/test_scan.c tests/unit/test_http.c tests/unit/test_http_body.c \
+	tests/unit/test_http_answers.c tests/unit/test_fastcgi.c tests/unit/test_scgi.c \
 	tests/unit/test_uwsgi.c tests/unit/test_router.c tests/unit/test_path.c \
 	tests/unit/test_text.c tests/unit/test_load.c tests/unit/test_config.c \
 	tests/unit/test_config_errors.c tests/unit/test_env.c tests/unit/test_request.c \
 	tests/unit/test_response.c tests/unit/test_waiting.c tests/unit/test_task.c \
-	tests/unit/test_deadline.c
+	tests/unit/test_deadline.c tests/unit/test_proxy.c \
+	tests/unit/test_forwarded.c
 E2E = tests/e2e/test_gates.c tests/e2e/test_nginx.c tests/e2e/test_same.c \
-	tests/e2e/test_spawn.c tests/e2e/test_daemon.c tests/e2e/test_workers.c
+	tests/e2e/test_spawn.c tests/e2e/test_daemon.c tests/e2e/test_workers.c tests/e2e/test_trust.c
 SUPPORT = tests/support/decoding.c tests/support/support.c tests/support/process.c \
 	tests/support/daemon.c tests/support/client.c tests/support/gates.c tests/support/json.c \
 	tests/support/nginx.c tests/support/loopback.c
@@ -56,7 +58,7 @@ TEST_OBJECTS  = $(UNIT:%.c=$(ASAN)/%.o) $(E2E:%.c=$(ASAN)/%.o) $(SUPPORT:%.c=$(A
 TEST_APPS = $(EXAMPLES:%=$(ASAN)/apps/%.so) $(UNIT_APPS:%=$(ASAN)/apps/%.so) \
 	$(E2E_APPS:%=$(ASAN)/apps/%.so)
 
-.PHONY: all deps run test check lint fuzz bench install uninstall clean
+.PHONY: all deps run test check lint fuzz coverage bench install uninstall clean
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/anygate
@@ -107,7 +109,7 @@ $(ASAN)/peers/%: tests/e2e/peers/%.c
 
 # Fuzzing: clang's libFuzzer, one binary for each target, each run for SECONDS from tests/vectors.
 FUZZ = $(BUILD)/fuzz
-FUZZERS = http scgi uwsgi fastcgi fastcgi_records request encode config
+FUZZERS = http scgi uwsgi fastcgi fastcgi_records proxy request encode config
 FUZZ_TARGETS = $(FUZZERS:%=$(FUZZ)/%)
 FUZZ_CC = clang-14 -std=gnu11 -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer -MMD -MP -Wall -Wextra \
 	-Werror -fno-sanitize-recover=undefined -DANYGATE_SANITIZED
@@ -115,7 +117,7 @@ FUZZ_CC = clang-14 -std=gnu11 -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer -MMD 
 $(FUZZ)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo '  FUZZ  $@'
-	@$(FUZZ_CC) -fsanitize=fuzzer-no-link,address,undefined -c -o $@ $<
+	@$(FUZZ_CC) -fsanitize=fuzzer-no-link,address,undefined $(FUZZ_LESS) -c -o $@ $<
 
 $(FUZZ)/obj/decode_%.o: tests/fuzz/fuzz_decode.c
 	@mkdir -p $(@D)
@@ -123,6 +125,10 @@ $(FUZZ)/obj/decode_%.o: tests/fuzz/fuzz_decode.c
 
 $(FUZZ)/all.a: $(SOURCES:%.c=$(FUZZ)/obj/%.o) $(FUZZ)/obj/tests/fuzz/oracle.o
 	@rm -f $@ && ar rcs $@ $^
+
+# outside of the decoders NULL + 0 stands in several places; C2y allows it
+$(FUZZ)/obj/app/%.o $(FUZZ)/obj/daemon/%.o: FUZZ_LESS = -fno-sanitize=pointer-overflow
+.PRECIOUS: $(FUZZ)/obj/%.o
 
 FUZZ_LINK = @echo '  LINK  $@' && clang-14 -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
 
@@ -135,6 +141,26 @@ $(FUZZ)/%: $(FUZZ)/obj/tests/fuzz/fuzz_%.o $(FUZZ)/all.a
 fuzz: deps
 	@nice $(MAKE) --no-print-directory -j2 $(FUZZ_TARGETS)
 	@nice tests/fuzz/run $(FUZZ) $(SECONDS) $(FUZZERS)
+
+# Lines and branches of the decoders that the unit tests reach.
+COVER = $(BUILD)/coverage
+COVER_OBJECTS = $(SOURCES:%.c=$(COVER)/%.o) $(UNIT:%.c=$(COVER)/%.o) $(SUPPORT:%.c=$(COVER)/%.o)
+
+$(COVER)/%.o: %.c
+	@mkdir -p $(@D)
+	@$(CC) $(COMMON) -Wno-error -O0 -g --coverage -I. -DSOURCE_DIR='"$(CURDIR)"' \
+		-DBUILD_DIR='"$(CURDIR)/$(ASAN)"' -c -o $@ $<
+
+$(COVER)/test-runner: $(COVER_OBJECTS)
+	@echo '  LINK  $@'
+	@$(CC) --coverage $(EXPORT) -o $@ $^ $(LIBS) -lcriterion
+
+coverage: deps
+	@$(MAKE) --no-print-directory -j2 $(COVER)/test-runner $(TEST_APPS)
+	@find $(COVER) -name '*.gcda' -delete
+	@$(COVER)/test-runner --jobs 1 | tail -1
+	@gcovr --root . --filter 'protocols/' $(COVER)
+	@gcovr --root . --filter 'protocols/' --branches $(COVER)
 
 # What is missing is installed once; the other targets call this first.
 deps:
@@ -179,4 +205,5 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
--include $(PLAIN_OBJECTS:.o=.d) $(SANE_OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d)
+-include $(PLAIN_OBJECTS:.o=.d) $(SANE_OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) \
+	$(wildcard $(FUZZ)/obj/*/*.d $(FUZZ)/obj/*/*/*.d)

@@ -347,11 +347,30 @@ static unsigned usable_cpus(void)
 	return online < 1 ? 1 : online > 1024 ? 1024 : (unsigned)online;
 }
 
+/* Who may connect, and who may speak for others. */
+static bool check_listener(struct build *build, const struct listen_config *listen)
+{
+	const struct protocol *protocol = listen->protocol;
+
+	if (listen->proxy_protocol && !listen->trusted_proxies.count &&
+	        !listen->trusted_proxies.local)
+		return build_fail(build,
+		        "listener \"%s\" has proxy_protocol but no trusted_proxies, so it would "
+		        "close every connection: a PROXY header is believed from listed proxies "
+		        "only; list their networks, or unix",
+		        listen->name);
+	if ((protocol && strcmp(protocol->name, "http") == 0) ||
+	        listen->allowed_clients.count > 0 || address_is_local(&listen->where))
+		return true;
+	return build_fail(build,
+	        "listener \"%s\" is open to other hosts, and %s trusts whoever connects; set "
+	        "allowed_clients, use a loopback address or a Unix socket, or serve only http",
+	        listen->name, protocol ? protocol->name : "a gateway protocol (auto)");
+}
+
 /* Takes what a listener does not say itself from [listen], and checks the whole. */
 static bool finish_listener(struct build *build, struct listen_config *listen)
 {
-	const struct protocol *protocol;
-
 	snprintf(build->place, sizeof(build->place), "%s", listen->origin);
 	if (listen->address == NULL)
 		return build_fail(build, "listener \"%s\" has no address", listen->name);
@@ -364,14 +383,7 @@ static bool finish_listener(struct build *build, struct listen_config *listen)
 		        !key_copy(key, listen, &build->config->listen_default))
 			return build_fail(build, "out of memory");
 	}
-	protocol = listen->protocol;
-	if ((protocol && strcmp(protocol->name, "http") == 0) || listen->allowed_count > 0 ||
-	        address_is_local(&listen->where))
-		return true;
-	return build_fail(build,
-	        "listener \"%s\" is open to other hosts, and %s trusts whoever connects; set "
-	        "allowed_clients, use a loopback address or a Unix socket, or serve only http",
-	        listen->name, protocol ? protocol->name : "a gateway protocol (auto)");
+	return check_listener(build, listen);
 }
 
 /* Whether both answer for the same paths of the same server names. */

@@ -50,6 +50,13 @@ struct cidr {
 	unsigned bits; /* 0 to 128 */
 };
 
+/* Networks, and whether Unix sockets belong to them: the word "unix" was given. */
+struct cidrs {
+	struct cidr *list;
+	size_t count;
+	bool local;
+};
+
 /* [listen X] */
 struct listen_config {
 	char *name;    /* "main" for the first -l, then "main2"... */
@@ -58,12 +65,13 @@ struct listen_config {
 	struct listen_address where;
 	const struct protocol *protocol; /* NULL: auto */
 	unsigned backlog;
-	unsigned mode;       /* of a Unix socket */
-	char *owner, *group; /* of a Unix socket; NULL: as created */
-	struct cidr *allowed_clients;
-	size_t allowed_count;       /* 0: every client; not to be asked for Unix sockets */
-	unsigned keepalive_timeout; /* ms */
-	uint64_t given;             /* bit N: key N was set for this one, not taken from [listen] */
+	unsigned mode;                /* of a Unix socket */
+	char *owner, *group;          /* of a Unix socket; NULL: as created */
+	struct cidrs allowed_clients; /* empty: every client; not to be asked for Unix sockets */
+	struct cidrs trusted_proxies; /* who may say where a request comes from */
+	bool proxy_protocol;          /* a PROXY header begins every connection */
+	unsigned keepalive_timeout;   /* ms */
+	uint64_t given; /* bit N: key N was set for this one, not taken from [listen] */
 };
 
 /* A key that only the application knows. */
@@ -131,5 +139,8 @@ void config_each_key(
  * networks other than mapped ones do not match it. Nothing is in an empty list.
  */
 bool cidr_match(const struct cidr *list, size_t count, const struct sockaddr *peer);
+
+/* The same for an address as v6, or v4 as v4-mapped v6. */
+bool cidr_has(const struct cidr *list, size_t count, const uint8_t address[16]);
 
 #endif

@@ -137,24 +137,6 @@ bool address_parse(struct listen_address *where, const char *text, char *error, 
 	return parse_tcp(where, text, error, size);
 }
 
-bool address_is_local(const struct listen_address *where)
-{
-	static const struct cidr loopback[] = {
-		{ { [10] = 0xff, [11] = 0xff, [12] = 127 }, 104 },
-		{ { [15] = 1 }, 128 },
-	};
-	struct sockaddr_in v4 = { .sin_family = AF_INET };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
-
-	if (where->kind != ADDRESS_TCP)
-		return true;
-	if (inet_pton(AF_INET, where->host, &v4.sin_addr) == 1)
-		return cidr_match(loopback, 2, (const struct sockaddr *)&v4);
-	if (inet_pton(AF_INET6, where->host, &v6.sin6_addr) == 1)
-		return cidr_match(loopback, 2, (const struct sockaddr *)&v6);
-	return false;
-}
-
 static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
 static bool is_mapped(const uint8_t address[16])
@@ -239,6 +221,11 @@ bool cidr_match(const struct cidr *list, size_t count, const struct sockaddr *pe
 		memcpy(address, &((const struct sockaddr_in6 *)peer)->sin6_addr, 16);
 	else
 		return false;
+	return cidr_has(list, count, address);
+}
+
+bool cidr_has(const struct cidr *list, size_t count, const uint8_t address[16])
+{
 	for (size_t i = 0; i < count; i++) {
 		/* ::/0 is all of v6, not also all of v4 */
 		if (is_mapped(address) && list[i].bits < 96)
@@ -247,4 +234,16 @@ bool cidr_match(const struct cidr *list, size_t count, const struct sockaddr *pe
 			return true;
 	}
 	return false;
+}
+
+bool address_is_local(const struct listen_address *where)
+{
+	static const struct cidr loopback[] = {
+		{ { [10] = 0xff, [11] = 0xff, [12] = 127 }, 104 },
+		{ { [15] = 1 }, 128 },
+	};
+	uint8_t address[16];
+
+	return where->kind != ADDRESS_TCP ||
+	       (parse_any(where->host, address) >= 0 && cidr_has(loopback, 2, address));
 }

@@ -339,7 +339,7 @@ static bool may_set(struct build *build, const struct key *key, uint64_t bit)
 		return build_fail(build,
 		        "\"%s\" needs a listener with a name, such as [listen main]", key->name);
 	/* long lists take several lines */
-	if (build_in_file(build) && *target->given & bit && key->type != KEY_CIDRS)
+	if (build_in_file(build) && *target->given & bit && !key_is_list(key))
 		return build_fail(build, "\"%s\" is given twice in [%s]", key->name, target->label);
 	return true;
 }
@@ -358,7 +358,7 @@ bool build_set(struct build *build, const char *name, const char *value)
 		return false;
 	if (key->type == KEY_ADDRESS && !take_protocol(build, &value))
 		return false;
-	if (key->type == KEY_CIDRS && !build_in_file(build))
+	if (key_is_list(key) && !build_in_file(build))
 		key_clear(key, target->base);
 	if (!key_parse(key, target->base, value, error, sizeof(error)))
 		return bad_value(build, name, value, error);

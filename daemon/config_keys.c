@@ -56,6 +56,11 @@ const struct key config_keys[] = {
 	{ LISTEN(group), KEY_TEXT, 0, 0, "", "Group of a Unix socket; empty: unchanged." },
 	{ LISTEN(allowed_clients), KEY_CIDRS, 0, 0, "",
 	        "Networks that may connect by TCP, such as 10.0.0.0/8, fd00::/8; empty: all." },
+	{ LISTEN(trusted_proxies), KEY_PEERS, 0, 0, "",
+	        "Networks whose X-Forwarded-For and the like are believed, and unix; empty: "
+	        "none." },
+	{ LISTEN(proxy_protocol), KEY_SWITCH, 0, 1, "off",
+	        "Require a PROXY header, version 1 or 2; taken from trusted_proxies only." },
 	{ LISTEN(keepalive_timeout), KEY_TIME, 1, 24 * HOURS, "75s",
 	        "Longest wait for the next request on an open connection." },
 
@@ -223,8 +228,8 @@ void config_write_template(FILE *out)
 	      ";\n"
 	      "; Sizes take K, M or G; times take ms, s, m or h and are seconds without one. A "
 	      "line is\n"
-	      "; at most 199 bytes long. \" ;\" begins a comment. allowed_clients may be "
-	      "repeated.\n",
+	      "; at most 199 bytes long. \" ;\" begins a comment. allowed_clients and "
+	      "trusted_proxies\n; may be repeated.\n",
 	        out);
 	for (unsigned id = 0; id < SECTION_COUNT; id++)
 		write_section(id, out);

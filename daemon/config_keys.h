@@ -26,7 +26,8 @@ enum key_type {
 	KEY_HOST,     /* char *, in lower case; "any" is NULL */
 	KEY_PROTOCOL, /* const struct protocol *; "auto" is NULL */
 	KEY_ADDRESS,  /* char *address and `where` of a listen_config */
-	KEY_CIDRS,    /* allowed_clients and allowed_count of a listen_config; appends */
+	KEY_CIDRS,    /* struct cidrs; appends */
+	KEY_PEERS,    /* the same, with the word unix */
 };
 
 struct key {
@@ -42,6 +43,12 @@ struct key {
 extern const struct section config_sections[SECTION_COUNT];
 extern const struct key config_keys[];
 extern const size_t config_key_count;
+
+/* Whether setting the key again adds to it. */
+static inline bool key_is_list(const struct key *key)
+{
+	return key->type == KEY_CIDRS || key->type == KEY_PEERS;
+}
 
 /* By name, or NULL. */
 const struct key *key_find(enum section_id section, const char *name);

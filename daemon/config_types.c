@@ -229,23 +229,33 @@ static bool set_address(struct listen_config *listen, const char *text, char *er
 	return true;
 }
 
-static bool add_cidr(struct listen_config *listen, const char *text, char *error, size_t size)
+static bool add_cidr(struct cidrs *cidrs, const char *text, char *error, size_t size)
 {
 	struct cidr cidr, *grown;
 
 	if (!cidr_parse(&cidr, text, error, size))
 		return false;
-	grown = reallocarray(listen->allowed_clients, listen->allowed_count + 1, sizeof(cidr));
+	grown = reallocarray(cidrs->list, cidrs->count + 1, sizeof(cidr));
 	if (grown == NULL) {
 		snprintf(error, size, "out of memory");
 		return false;
 	}
-	grown[listen->allowed_count++] = cidr;
-	listen->allowed_clients = grown;
+	grown[cidrs->count++] = cidr;
+	cidrs->list = grown;
 	return true;
 }
 
-static bool add_cidrs(struct listen_config *listen, const char *text, char *error, size_t size)
+static bool add_peer(
+        const struct key *key, struct cidrs *cidrs, const char *text, char *error, size_t size)
+{
+	if (key->type == KEY_CIDRS || strcmp(text, "unix") != 0)
+		return add_cidr(cidrs, text, error, size);
+	cidrs->local = true;
+	return true;
+}
+
+static bool add_cidrs(
+        const struct key *key, struct cidrs *cidrs, const char *text, char *error, size_t size)
 {
 	char *copy = strdup(text), *rest = copy, *one;
 	bool fine = copy != NULL;
@@ -253,7 +263,7 @@ static bool add_cidrs(struct listen_config *listen, const char *text, char *erro
 	if (!fine)
 		snprintf(error, size, "out of memory");
 	while (fine && (one = strsep(&rest, ", \t")) != NULL)
-		fine = *one == '\0' || add_cidr(listen, one, error, size);
+		fine = *one == '\0' || add_peer(key, cidrs, one, error, size);
 	free(copy);
 	return fine;
 }
@@ -275,21 +285,24 @@ bool key_parse(const struct key *key, void *base, const char *text, char *error,
 	case KEY_ADDRESS:
 		return set_address(base, text, error, size);
 	case KEY_CIDRS:
-		return add_cidrs(base, text, error, size);
+	case KEY_PEERS:
+		return add_cidrs(key, field_of(key, base), text, error, size);
 	default:
 		return set_integer(key, base, text, error, size);
 	}
 }
 
 /* Several lines where one would be longer than the file's reader takes. */
-static void print_cidrs(const struct key *key, const struct listen_config *listen, FILE *out)
+static void print_cidrs(const struct key *key, const struct cidrs *cidrs, FILE *out)
 {
 	char text[CIDR_TEXT_MAX];
 
-	if (listen->allowed_count == 0)
+	if (cidrs->local)
+		fprintf(out, "%s = unix%s", key->name, cidrs->count ? "\n" : "");
+	else if (cidrs->count == 0)
 		fprintf(out, "%s =", key->name);
-	for (size_t i = 0; i < listen->allowed_count; i++) {
-		cidr_text(&listen->allowed_clients[i], text);
+	for (size_t i = 0; i < cidrs->count; i++) {
+		cidr_text(&cidrs->list[i], text);
 		if (i % 3 == 0)
 			fprintf(out, "%s%s = %s", i ? "\n" : "", key->name, text);
 		else
@@ -336,7 +349,8 @@ void key_print(const struct key *key, const void *base, FILE *out)
 		print_text(key->name, protocol ? protocol->name : "auto", out);
 		break;
 	case KEY_CIDRS:
-		print_cidrs(key, base, out);
+	case KEY_PEERS:
+		print_cidrs(key, field, out);
 		break;
 	default:
 		print_integer(key, load_integer(key, field), out);
@@ -348,15 +362,16 @@ static bool copy_text(char **to, char *const *from)
 	return *from == NULL || (*to = strdup(*from)) != NULL;
 }
 
-static bool copy_cidrs(struct listen_config *to, const struct listen_config *from)
+static bool copy_cidrs(struct cidrs *to, const struct cidrs *from)
 {
-	if (from->allowed_count == 0)
+	to->local = from->local;
+	if (from->count == 0)
 		return true;
-	to->allowed_clients = calloc(from->allowed_count, sizeof(struct cidr));
-	if (to->allowed_clients == NULL)
+	to->list = calloc(from->count, sizeof(*to->list));
+	if (to->list == NULL)
 		return false;
-	to->allowed_count = from->allowed_count;
-	memcpy(to->allowed_clients, from->allowed_clients, to->allowed_count * sizeof(struct cidr));
+	to->count = from->count;
+	memcpy(to->list, from->list, to->count * sizeof(*to->list));
 	return true;
 }
 
@@ -371,7 +386,8 @@ bool key_copy(const struct key *key, void *to, const void *from)
 		((struct listen_config *)to)->where = ((const struct listen_config *)from)->where;
 		return copy_text(field_of(key, to), field_of(key, from));
 	case KEY_CIDRS:
-		return copy_cidrs(to, from);
+	case KEY_PEERS:
+		return copy_cidrs(field_of(key, to), field_of(key, from));
 	default:
 		memcpy(field_of(key, to), field_of(key, from), key->width);
 		return true;
@@ -390,8 +406,8 @@ void key_clear(const struct key *key, void *base)
 		free(*(char **)field);
 		break;
 	case KEY_CIDRS:
-		free(*(struct cidr **)field);
-		((struct listen_config *)base)->allowed_count = 0;
+	case KEY_PEERS:
+		free(((struct cidrs *)field)->list);
 		break;
 	default:
 		break;

@@ -20,6 +20,8 @@ static const struct {
 	[CLOSE_RESET] = { true, "lost: the peer went away" },
 	[CLOSE_BAD] = { true, "refused: the peer broke the protocol" },
 	[CLOSE_FOREIGN] = { true, "refused: another protocol" },
+	[CLOSE_UNTRUSTED] = { true, "refused: proxy_protocol, but not one of trusted_proxies" },
+	[CLOSE_PROXY] = { true, "refused: not a PROXY header" },
 	[CLOSE_HEADER_TIMEOUT] = { true, "no complete request within limits.header_timeout" },
 	[CLOSE_BODY_TIMEOUT] = { true, "no byte of the body within limits.body_timeout" },
 	[CLOSE_WRITE_TIMEOUT] = { true, "no byte of the answer taken within limits.write_timeout" },
@@ -158,6 +160,8 @@ static struct deadline_list *deadline_now(const struct conn *conn)
 		return &worker->linger;
 	if (conn->out_at < conn->out_end)
 		return &worker->write;
+	if (worker->draining && !conn->greeted)
+		return &worker->first;
 	if (head_begun(conn) || !conn->served)
 		return &worker->header;
 	if (find_waiting(conn))
@@ -242,7 +246,7 @@ static void conn_rest(struct conn *conn)
 		conn_close(conn, CLOSE_ANSWERED, NULL);
 	else if (conn->eof)
 		conn_close(conn, CLOSE_PEER, NULL);
-	else if (conn->worker->draining && !head_begun(conn))
+	else if (conn->worker->draining && conn->greeted && !head_begun(conn))
 		conn_close(conn, CLOSE_DRAINED, NULL);
 	else
 		conn_watch(conn);
@@ -359,7 +363,11 @@ void conn_open(struct listener *listener, int fd, const struct sockaddr *peer)
 		conn->next->previous = conn;
 	worker->conns = conn;
 	worker->conn_count++;
-	take_input(conn);
+	conn->unproxied = listener->config->proxy_protocol;
+	if (!conn->unproxied || conn_trusts_peer(conn))
+		take_input(conn);
+	else
+		conn_close(conn, CLOSE_UNTRUSTED, NULL);
 }
 
 void conn_drain(struct conn *conn)
@@ -388,7 +396,7 @@ void conn_header_expired(struct deadline *deadline)
 {
 	struct conn *conn = conn_of(deadline);
 
-	if (!conn->protocol || !conn->protocol->direct || !head_begun(conn)) {
+	if (conn->unproxied || !conn->protocol || !conn->protocol->direct || !head_begun(conn)) {
 		conn_close(conn, CLOSE_HEADER_TIMEOUT, NULL);
 		return;
 	}

@@ -32,7 +32,8 @@ static bool add_peer(struct conn *conn, struct env *env)
 		return false;
 	const char *name = conn->listener->bound->name, *colon = strrchr(name, ':');
 
-	return conn->family == AF_UNIX ||
+	/* the listener's own: a PROXY header may have changed the peer's family */
+	return strncmp(name, "unix:", 5) == 0 ||
 	       env_set(env, VAR_SERVER_PORT, colon + 1, strlen(colon + 1));
 }
 
@@ -53,6 +54,8 @@ static void take_head(struct conn *conn, struct ag_request *req)
 
 	if (!verdict.status && conn->protocol->direct && !add_peer(conn, &req->env))
 		verdict = (struct verdict){ 431, "no room for the peer's address" };
+	if (!verdict.status && !conn_forwarded(conn, &req->env))
+		verdict = (struct verdict){ 431, "no room for what proxies said" };
 	if (!verdict.status)
 		verdict = (struct verdict){ request_head(req), "a request target that is no path" };
 	req->has_head = true;
@@ -210,6 +213,8 @@ void conn_decode(struct conn *conn, struct span *in)
 {
 	struct wire_event event;
 
+	if (conn->unproxied && !conn_take_proxy(conn, in))
+		return;
 	if (in->length && !conn->greeted && !greet(conn, in->data[0]))
 		return;
 	while (conn->protocol && !conn_is_full(conn)) {

@@ -20,6 +20,8 @@ enum close_reason {
 	CLOSE_RESET,
 	CLOSE_BAD,
 	CLOSE_FOREIGN,
+	CLOSE_UNTRUSTED,
+	CLOSE_PROXY,
 	CLOSE_HEADER_TIMEOUT,
 	CLOSE_BODY_TIMEOUT,
 	CLOSE_WRITE_TIMEOUT,
@@ -58,7 +60,8 @@ struct conn {
 	bool lingers;   /* ... and the peer may still be sending */
 	bool eof;       /* the peer sends no more */
 	bool served;    /* at least one request came */
-	bool greeted;   /* the first byte has come */
+	bool unproxied; /* the PROXY header that must come first is not complete */
+	bool greeted;   /* the first byte behind it has come */
 	bool yields;    /* a handler gives others a turn */
 	alignas(16) unsigned char decoder[];
 };
@@ -96,6 +99,17 @@ void conn_keep_in(struct conn *conn, struct span in);
 
 /* The handler can't have the body: it is told, and so is the peer where it still can be. */
 void conn_fail_body(struct ag_request *req, int error, int status);
+
+/* ---- conn_trust.c: whom it believes ---- */
+
+/* Whether the connection's peer is one of trusted_proxies. */
+bool conn_trusts_peer(const struct conn *conn);
+
+/* Takes the PROXY header off what came; false: more is needed, or the connection has failed. */
+bool conn_take_proxy(struct conn *conn, struct span *in);
+
+/* What trusted proxies said about the request becomes its variables; false without memory. */
+bool conn_forwarded(const struct conn *conn, struct env *env);
 
 /* ---- conn_out.c: from answers to bytes ---- */
 

@@ -208,6 +208,7 @@ static int serve(struct daemon *daemon)
 	pid_t own;
 	int status = 1;
 
+	master_block_signals(); /* one that comes before the workers are up is acted on then */
 	if (!find_listeners(config, error, sizeof(error)))
 		return fail(EXIT_USAGE, error);
 	privileges_open_files(config->daemon.open_files);

@@ -244,10 +244,21 @@ static bool start_all(struct master *master, int *status)
 	return true;
 }
 
+sigset_t master_block_signals(void)
+{
+	static const int wanted[] = { SIGTERM, SIGQUIT, SIGINT, SIGCHLD, SIGHUP };
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
+		sigaddset(&signals, wanted[i]);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	return signals;
+}
+
 int master_run(const struct config *config, const struct bound *bound, size_t count,
         void (*on_ready)(void *data), void *data)
 {
-	static const int wanted[] = { SIGTERM, SIGQUIT, SIGINT, SIGCHLD, SIGHUP };
 	struct master master = { .config = config,
 		.bound = bound,
 		.bound_count = count,
@@ -257,10 +268,7 @@ int master_run(const struct config *config, const struct bound *bound, size_t co
 	master.children = calloc(master.count, sizeof(*master.children));
 	if (!master.children)
 		return 1;
-	sigemptyset(&master.signals);
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
-		sigaddset(&master.signals, wanted[i]);
-	sigprocmask(SIG_BLOCK, &master.signals, NULL);
+	master.signals = master_block_signals();
 	signal(SIGPIPE, SIG_IGN);
 	log_name("master");
 	pid_t own = getpid();

@@ -6,8 +6,13 @@
 #ifndef DAEMON_MASTER_H
 #define DAEMON_MASTER_H
 
+#include <signal.h>
+
 #include "config.h"
 #include "socket.h"
+
+/* Blocks the signals that the master waits for, and says which. */
+sigset_t master_block_signals(void);
 
 /*
  * Runs until it is told to stop. `on_ready` is called once, when all workers can answer. Returns

@@ -15,6 +15,9 @@
 #include "conn.h"
 #include "log.h"
 
+/* ms that a peer which has sent nothing yet gets to send its request when the worker stops. */
+#define FIRST_MS 1000
+
 /* ms that a peer may go on sending after its answer. */
 #define LINGER_MS 30000
 
@@ -120,8 +123,10 @@ static void on_resume(evutil_socket_t fd, short what, void *argument)
 
 static bool is_allowed(const struct listen_config *config, const struct sockaddr *peer)
 {
-	return !config->allowed_count || peer->sa_family == AF_UNIX ||
-	       cidr_match(config->allowed_clients, config->allowed_count, peer);
+	const struct cidrs *allowed = &config->allowed_clients;
+
+	return !allowed->count || peer->sa_family == AF_UNIX ||
+	       cidr_match(allowed->list, allowed->count, peer);
 }
 
 static bool is_shortage(int error)
@@ -240,6 +245,9 @@ static void on_stop(evutil_socket_t signal, short what, void *argument)
 		event_base_loopbreak(worker->base);
 		return;
 	}
+	/* whoever is connected already is in flight */
+	for (size_t i = 0; i < worker->listener_count; i++)
+		on_acceptable(worker->listeners[i].bound->fd, EV_READ, &worker->listeners[i]);
 	worker->draining = true;
 	listeners_close(worker);
 	for (struct conn *conn = worker->conns, *next; conn; conn = next) {
@@ -337,6 +345,7 @@ static void add_deadlines(struct worker *worker)
 	deadlines_add(clock, &worker->header, limits->header_timeout, conn_header_expired);
 	deadlines_add(clock, &worker->body, limits->body_timeout, conn_body_expired);
 	deadlines_add(clock, &worker->write, limits->write_timeout, conn_write_expired);
+	deadlines_add(clock, &worker->first, FIRST_MS, conn_header_expired);
 	deadlines_add(clock, &worker->linger, LINGER_MS, conn_linger_expired);
 }
 

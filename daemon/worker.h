@@ -40,7 +40,7 @@ struct worker {
 	struct conn *conns; /* all of them */
 	size_t conn_count;
 	struct deadlines clock;
-	struct deadline_list header, body, write, linger;
+	struct deadline_list header, body, write, linger, first;
 	struct event tidy, resume, cut, signals[3];
 	bool tidying, paused, draining;
 	uint8_t *scratch; /* what was read last */

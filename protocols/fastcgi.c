@@ -368,7 +368,9 @@ static enum step open_record(struct fastcgi *fcgi, struct wire_event *event)
 	case FCGI_STDIN:
 		return slot && !fcgi->content ? end_stream(slot, fcgi->type, event) : STEP_ON;
 	case FCGI_GET_VALUES:
-		return fcgi->content ? STEP_ON : take_values(fcgi, &(struct span){ 0 }, event);
+		return fcgi->content
+		               ? STEP_ON
+		               : take_values(fcgi, &(struct span){ (const uint8_t *)"", 0 }, event);
 	case FCGI_DATA:
 		return STEP_ON;
 	case 0:

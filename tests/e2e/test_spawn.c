@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +53,19 @@ static void read_pids(struct spawned *spawned, const char *path)
 	unlink(path);
 }
 
+/* spawn-fcgi does not tell when they are up: each is once it has a worker. */
+static void await_workers(const struct spawned *spawned)
+{
+	int64_t deadline = deadline_in(PATIENCE);
+	pid_t workers[64];
+
+	for (size_t i = 0; i < spawned->count; i++)
+		while (!process_children(spawned->pids[i], workers, COUNT(workers))) {
+			cr_assert(deadline_left(deadline), "no worker came up");
+			poll(NULL, 0, 10);
+		}
+}
+
 /* One try; false: the port has become another's meanwhile. */
 static bool try_spawn(struct spawned *spawned, const char *where, const char *at,
         const char *children, const char *protocol, const char *app)
@@ -71,8 +85,10 @@ static bool try_spawn(struct spawned *spawned, const char *where, const char *at
 	        process.err.data ? process.err.data : "", process.out.data ? process.out.data : "");
 	/* what it started is in sessions of its own, so nothing of it ends here */
 	process_free(&process);
-	if (status == 0)
+	if (status == 0) {
 		read_pids(spawned, pidfile);
+		await_workers(spawned);
+	}
 	return status == 0;
 }
 

@@ -184,6 +184,19 @@ static void allow_descriptors(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Each client gets its 200. */
+static void expect_answers(struct client *clients, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct response response;
+
+		client_response(&clients[i], "GET", &response);
+		cr_assert_eq(response.status, 200, "request %zu", i);
+		response_free(&response);
+		client_close(&clients[i]);
+	}
+}
+
 /* One worker, and one connection for each request: they can only end in time if they overlap, as
  * one behind the other would take SLEEPERS times 500 ms. */
 Test(workers, two_thousand_sleep_together, .timeout = 180)
@@ -203,19 +216,26 @@ Test(workers, two_thousand_sleep_together, .timeout = 180)
 	for (size_t i = 0; i < SLEEPERS; i++)
 		ask(&clients[i], daemon_address(&daemon), "/?ms=500");
 	during = process_memory(worker);
-	for (size_t i = 0; i < SLEEPERS; i++) {
-		struct response response;
-
-		client_response(&clients[i], "GET", &response);
-		cr_assert_eq(response.status, 200, "request %zu", i);
-		response_free(&response);
-		client_close(&clients[i]);
-	}
+	expect_answers(clients, SLEEPERS);
 	ms = (int)(deadline_in(0) - begin);
 	fprintf(stderr, "%d sleepers of 500 ms: %d ms, %ld KiB each\n", SLEEPERS, ms,
 	        (during - before) / SLEEPERS);
 	cr_expect_lt(ms, SLEEPERS * 500 / 10);
 	free(clients);
+	daemon_stop(&daemon);
+}
+
+/* More clients than descriptors: those that can't be accepted yet wait, and all are served. */
+Test(workers, out_of_descriptors, .timeout = 60)
+{
+	struct client clients[200];
+	struct daemon daemon;
+
+	daemon_start(&daemon, 1, LOCAL, "-s", "daemon.open_files=64", DAEMON_APPS "slow.so", NULL);
+	for (size_t i = 0; i < COUNT(clients); i++)
+		ask(&clients[i], daemon_address(&daemon), "/?ms=50");
+	expect_answers(clients, COUNT(clients));
+	daemon_expect(&daemon, "out of descriptors");
 	daemon_stop(&daemon);
 }
 

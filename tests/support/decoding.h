@@ -41,6 +41,12 @@ struct decoding_row {
 /* The bytes and the length of a literal, which may hold NULs. */
 #define BYTES(text) text, sizeof(text) - 1
 
+/* The bytes of a text, without its end. */
+static inline struct span span_of(const char *text)
+{
+	return (struct span){ (const uint8_t *)text, strlen(text) };
+}
+
 /* header_size 64K, variables 256, body_size 50M, body_memory 64K. */
 extern const struct limits decoding_limits;
 

@@ -42,6 +42,10 @@ static const struct value_row {
 	{ "listen.protocol=http", "protocol = http" },
 	{ "listen.allowed_clients=10.0.0.0/8 fd00::/8,::1",
 	        "allowed_clients = 10.0.0.0/8, fd00::/8, ::1/128" },
+	{ "listen.trusted_proxies=unix,10.0.0.0/8", "trusted_proxies = unix" },
+	{ "listen.trusted_proxies=unix,10.0.0.0/8", "trusted_proxies = 10.0.0.0/8" },
+	{ "listen.trusted_proxies=", "trusted_proxies =" },
+	{ "listen.proxy_protocol=on", "proxy_protocol = on" },
 	{ "limits.body_size=0", "body_size = 0" },
 	{ "limits.body_size=1048577", "body_size = 1048577" },
 	{ "limits.body_size=2048K", "body_size = 2M" },
@@ -214,8 +218,8 @@ Test(config, listeners_take_defaults)
 	cr_expect_str_eq(gate->protocol->name, "uwsgi");
 	cr_expect_eq(web->backlog, 7);
 	cr_expect_eq(gate->backlog, 5);
-	cr_expect_eq(web->allowed_count, 2);
-	cr_expect_eq(gate->allowed_count, 0);
+	cr_expect_eq(web->allowed_clients.count, 2);
+	cr_expect_eq(gate->allowed_clients.count, 0);
 	cr_expect_eq(gate->mode, 0600);
 	cr_expect_str_eq(gate->owner, "www");
 	config_free(config);
@@ -232,7 +236,7 @@ Test(config, command_line_replaces_listeners)
 	cr_expect_str_eq(config->listen[0].name, "main");
 	cr_expect_str_eq(config->listen[0].protocol->name, "scgi");
 	cr_expect_str_eq(config->listen[0].origin, "--listen :1");
-	cr_expect_eq(config->listen[0].allowed_count, 1);
+	cr_expect_eq(config->listen[0].allowed_clients.count, 1);
 	cr_expect_str_eq(config->listen[1].name, "main2");
 	cr_expect_str_eq(config->listen[1].protocol->name, "http");
 	cr_expect_str_eq(config->app[0].load, "other");
@@ -325,6 +329,8 @@ static const char *const printed[] = {
 	"hello",
 	"--print-config",
 	"-l|:0|-s|listen.allowed_clients=" MANY "|-P|uwsgi|x.so",
+	"-l|:0|-s|listen.trusted_proxies=unix," MANY "|-s|listen.proxy_protocol=on|-P|http|x.so",
+	"-l|unix:/x|-s|listen.trusted_proxies=unix|-s|listen.proxy_protocol=on|x.so",
 	"-l|http=:80|-l|unix:/run/x|-l|fd:3|-l|[::1]:80|-w|7|-u|a:b|-d|-s|app.k=v|x.so",
 	"-s|app.b.load=b|-s|app.b.mount=/b|-s|app.b.host=H|-s|app.b.x=1;2|-s|log.level=error|a",
 };

@@ -160,6 +160,20 @@ static const struct error_row file_errors[] = {
 	{ IN_LISTEN("allowed_clients = 10.0.0.0/8, x"),
 	        "FILE:3: bad value \"10.0.0.0/8, x\" for \"allowed_clients\" in [listen a]; "
 	        "\"x\" is no network such as 10.0.0.0/8 or fd00::/8" },
+	{ IN_LISTEN("allowed_clients = unix"),
+	        "FILE:3: bad value \"unix\" for \"allowed_clients\" in [listen a]; "
+	        "\"unix\" is no network such as 10.0.0.0/8 or fd00::/8" },
+	{ IN_LISTEN("trusted_proxies = unix, Unix"),
+	        "FILE:3: bad value \"unix, Unix\" for \"trusted_proxies\" in [listen a]; "
+	        "\"Unix\" is no network such as 10.0.0.0/8 or fd00::/8" },
+	{ IN_LISTEN("proxy_protocol = maybe"),
+	        "FILE:3: bad value \"maybe\" for \"proxy_protocol\" in [listen a]; "
+	        "expected on or off" },
+	{ IN_LISTEN("proxy_protocol = on"),
+	        "FILE:1: listener \"a\" has proxy_protocol but no trusted_proxies, so it would "
+	        "close "
+	        "every connection: a PROXY header is believed from listed proxies only; list their "
+	        "networks, or unix" },
 	{ IN_LIMITS("header_size = 1"), "FILE:2: bad value \"1\" for \"header_size\" in [limits]; "
 	                                "expected 1K to 16M: bytes, or with K, M or G" },
 	{ IN_LIMITS("body_size = 1T"), "FILE:2: bad value \"1T\" for \"body_size\" in [limits]; "

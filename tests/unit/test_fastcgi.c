@@ -390,11 +390,6 @@ static void write_piece(struct peer *peer, uint16_t id, const char *piece)
 	write_bytes(&peer->writer, after, (size_t)(behind.at - after));
 }
 
-static struct span span_of(const char *text)
-{
-	return (struct span){ (const uint8_t *)text, strlen(text) };
-}
-
 Test(fastcgi, answer)
 {
 	struct reply reply = { .status = 404,

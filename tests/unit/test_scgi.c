@@ -130,11 +130,6 @@ Test(scgi, variables)
 	CHECK(rows);
 }
 
-static struct span span_of(const char *text)
-{
-	return (struct span){ (const uint8_t *)text, strlen(text) };
-}
-
 static void expect_head(const struct reply *reply, const char *expected)
 {
 	char text[512] = "";

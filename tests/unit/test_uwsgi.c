@@ -128,11 +128,6 @@ Test(uwsgi, limit)
 	decoding_check(&protocol_uwsgi, &tight, rows, 2);
 }
 
-static struct span span_of(const char *text)
-{
-	return (struct span){ (const uint8_t *)text, strlen(text) };
-}
-
 static void expect_head(const struct reply *reply, const char *expected)
 {
 	char text[512] = "";
@@ -179,4 +174,29 @@ Test(uwsgi, sniff)
 {
 	for (unsigned byte = 0; byte < 256; byte++)
 		cr_expect_eq(protocol_uwsgi.sniff((uint8_t)byte), byte == 0);
+}
+
+/* Which protocol a connection speaks, of all (protocols.c). */
+Test(uwsgi, among_the_others)
+{
+	static const struct {
+		uint8_t first;
+		const char *name, *guess;
+	} rows[] = {
+		{ 0, "uwsgi", "uwsgi" },
+		{ 1, "fastcgi", "fastcgi" },
+		{ '7', "scgi", "scgi" },
+		{ 'G', "http", "http" },
+		{ '\r', "http", "http" },
+		{ 0x16, NULL, "TLS" },
+		{ 0x80, NULL, "no protocol anygate knows" },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct protocol *protocol = protocol_sniff(rows[i].first);
+
+		cr_expect_str_eq(protocol_guess(rows[i].first), rows[i].guess);
+		cr_expect_eq(protocol, rows[i].name ? protocol_find(rows[i].name) : NULL);
+	}
+	cr_expect_null(protocol_find("fcgi"));
 }
