@@ -97,7 +97,7 @@ static bool env_grow(struct env *env)
 	return true;
 }
 
-/* Notes that a name is there, and whether one with the same hash was before it. */
+/* Notes that a name nobody looks up is there, and whether one with the same hash was before it. */
 static void note_name(struct env *env, const struct var *var)
 {
 	const unsigned char *name = (const unsigned char *)var->name;
@@ -119,9 +119,12 @@ static void note_name(struct env *env, const struct var *var)
 static void note(struct env *env, struct var *var)
 {
 	var->id = (uint8_t)identify(var->name, var->name_length);
-	note_name(env, var);
-	if (var->id)
-		env->known[var->id] = (uint16_t)(var - env->vars + 1);
+	if (!var->id) {
+		note_name(env, var);
+		return;
+	}
+	env->repeated |= env->known[var->id] != 0;
+	env->known[var->id] = (uint16_t)(var - env->vars + 1);
 }
 
 struct var *env_append(struct env *env, size_t name_length, size_t value_length)

@@ -200,12 +200,17 @@ struct arguments *query_parse(struct arena *arena, const char *query, size_t len
 {
 	size_t count = query_count(query, length);
 	struct arguments *arguments = arena_alloc(arena, sizeof *arguments);
-	struct argument *list = count ? arena_alloc(arena, count * sizeof *list) : NULL;
-	char *text = count ? arena_copy(arena, query, length) : NULL;
 
-	if (!arguments || (count && (!list || !text)))
+	if (!arguments)
 		return NULL;
-	arguments->count = 0;
+	*arguments = (struct arguments){ 0, NULL };
+	if (!count)
+		return arguments;
+	struct argument *list = arena_alloc(arena, count * sizeof *list);
+	char *text = arena_copy(arena, query, length);
+
+	if (!list || !text)
+		return NULL;
 	arguments->list = list;
 	for (char *at = text, *end = text + length; arguments->count < count; at++) {
 		char *separator = memchr(at, '&', (size_t)(end - at));

@@ -67,6 +67,9 @@ static int set_length(struct ag_request *req, const char *digits)
 static void remove_fields(struct ag_request *req, const char *name)
 {
 	size_t length = strlen(name);
+
+	if (!req->fields)
+		return;
 	char *at = req->fields, *end = req->fields + req->fields_length;
 
 	while (at < end) {

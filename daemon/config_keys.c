@@ -181,6 +181,12 @@ static void print_section(enum section_id section, const char *name, const void 
 	}
 }
 
+/* For looks; but inih takes a semicolon behind a blank for a comment. */
+static const char *blank_before(const char *value)
+{
+	return *value && *value != ';' ? " " : "";
+}
+
 void config_print(const struct config *config, FILE *out)
 {
 	print_section(SECTION_DAEMON, NULL, &config->daemon, out);
@@ -195,7 +201,7 @@ void config_print(const struct config *config, FILE *out)
 		print_section(SECTION_APP, app->name, app, out);
 		for (size_t j = 0; j < app->setting_count; j++)
 			fprintf(out, "%s =%s%s\n", app->settings[j].key,
-			        *app->settings[j].value ? " " : "", app->settings[j].value);
+			        blank_before(app->settings[j].value), app->settings[j].value);
 	}
 }
 

@@ -317,20 +317,23 @@ enum decode_result cgi_decode_body(uint64_t *left, struct span *in, struct wire_
 	return decode_event(event, EVENT_BODY, 1);
 }
 
-void cgi_write_head(const struct reply *reply, const char *status_line, struct writer *out)
+void cgi_write_status(const struct reply *reply, const char *name, struct writer *out)
 {
-	write_bytes(out, status_line, strlen(status_line));
+	write_bytes(out, name, strlen(name));
 	write_decimal(out, (uint64_t)reply->status);
 	write_literal(out, " ");
 	write_bytes(out, reply->reason, strlen(reply->reason));
 	write_literal(out, "\r\n");
+}
+
+void cgi_write_fields(const struct reply *reply, struct writer *out)
+{
 	write_bytes(out, reply->fields.data, reply->fields.length);
 	if (reply->length >= 0 && reply->status != 204 && reply->status != 304) {
 		write_literal(out, "Content-Length: ");
 		write_decimal(out, (uint64_t)reply->length);
 		write_literal(out, "\r\n");
 	}
-	write_literal(out, "\r\n");
 }
 
 void cgi_no_frame(

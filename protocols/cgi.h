@@ -30,11 +30,13 @@ bool cgi_length(struct span text, bool empty_ok, uint64_t *length);
 enum decode_result cgi_decode_body(uint64_t *left, struct span *in, struct wire_event *event);
 
 /*
- * The head of an answer as CGI programs write it: a first line that begins with `status_line`
- * ("Status: " or "HTTP/1.1 "), the fields, Content-Length. No Transfer-Encoding, no Connection:
- * the connection to the client is the gateway's.
+ * The head of an answer as CGI programs write it (RFC 3875 6.3): the status, as a line that begins
+ * with `name` ("Status: " or "HTTP/1.1 "), and the fields with Content-Length. An empty line, which
+ * the caller writes, ends it. No Transfer-Encoding, no Connection: the connection to the client is
+ * the gateway's.
  */
-void cgi_write_head(const struct reply *reply, const char *status_line, struct writer *out);
+void cgi_write_status(const struct reply *reply, const char *name, struct writer *out);
+void cgi_write_fields(const struct reply *reply, struct writer *out);
 
 /* For protocols without framing and with one exchange for each connection. */
 void cgi_no_frame(

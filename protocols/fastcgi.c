@@ -1,7 +1,4 @@
-/*
- * FastCGI 1.0 (https://fastcgi-archives.github.io/FastCGI_Specification.html): records that carry
- * pieces of several requests at a time. Sections in the comments are the specification's.
- */
+/* FastCGI 1.0 (fastcgi-archives.github.io): sections in comments are the specification's. */
 #include <fastcgi.h>
 
 #include "cgi.h"
@@ -225,7 +222,8 @@ static enum step reply_unknown(uint8_t type, struct wire_event *event)
 }
 
 /* Takes the whole pairs at the front of the record, as many as one event holds. */
-static void take_pairs(struct fastcgi *fcgi, struct span *in, struct wire_event *event)
+static void take_pairs(struct fastcgi *fcgi, const struct limits *limits, struct span *in,
+        struct wire_event *event)
 {
 	event->count = 0;
 	while (event->count < EVENT_PAIRS) {
@@ -234,6 +232,7 @@ static void take_pairs(struct fastcgi *fcgi, struct span *in, struct wire_event 
 		size_t before = rest.length, name, value;
 
 		if (!take_length(&rest, &name) || !take_length(&rest, &value) ||
+		        name > limits->header_size || value > limits->header_size ||
 		        name > rest.length || value > rest.length - name)
 			return;
 		struct pair *pair = &event->pairs[event->count++];
@@ -292,7 +291,7 @@ static enum step take_params(struct fastcgi *fcgi, struct slot *slot, const stru
 	if (slot->phase != SLOT_PARAMS)
 		return bad(event, "PARAMS after their end");
 	if (!slot->have) {
-		take_pairs(fcgi, in, event);
+		take_pairs(fcgi, limits, in, event);
 		if (event->count)
 			return (enum step)decode_event(event, EVENT_VARIABLES, slot->id);
 	}
@@ -430,18 +429,26 @@ static enum decode_result fastcgi_decode(
 	return (enum decode_result)step;
 }
 
-/* The whole header block in one record: HAProxy 2.6 aborts on two (INTEROP C1). */
+/*
+ * The whole header block in one record: HAProxy 2.6 aborts on two (INTEROP C1). Where a Location
+ * has a meaning (RFC 9110 10.2.2), Status stands behind it: HAProxy makes 302 of one that stands
+ * before (its issue 2865).
+ */
 static void fastcgi_head(void *state, uint16_t id, const struct reply *reply, struct writer *out)
 {
+	bool late = reply->status == 201 || reply->status / 100 == 3;
 	struct writer header = *out;
 
 	(void)state;
-	if ((size_t)(out->end - out->at) < FCGI_HEADER_LEN) {
-		out->overflow = true;
+	write_record(out, FCGI_STDOUT, id, 0);
+	if (out->overflow)
 		return;
-	}
-	out->at += FCGI_HEADER_LEN;
-	cgi_write_head(reply, "Status: ", out);
+	if (!late)
+		cgi_write_status(reply, "Status: ", out);
+	cgi_write_fields(reply, out);
+	if (late)
+		cgi_write_status(reply, "Status: ", out);
+	write_literal(out, "\r\n");
 	write_record(&header, FCGI_STDOUT, id, (size_t)(out->at - header.at) - FCGI_HEADER_LEN);
 }
 

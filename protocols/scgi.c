@@ -15,9 +15,11 @@ enum scgi_phase {
 struct scgi {
 	uint8_t phase;
 	bool began, has_length, has_scgi;
-	uint32_t looked; /* bytes of an incomplete pair known to hold no end */
-	uint64_t left;   /* bytes of the netstring, then of the body, still to come */
-	uint64_t body;   /* CONTENT_LENGTH */
+	bool named;      /* the end of an incomplete pair's name was found, after `name` bytes */
+	uint32_t looked; /* bytes of an incomplete pair that were looked at for its ends */
+	uint32_t name;
+	uint64_t left; /* bytes of the netstring, then of the body, still to come */
+	uint64_t body; /* CONTENT_LENGTH */
 };
 
 static bool scgi_sniff(uint8_t first)
@@ -68,29 +70,36 @@ static bool note_pair(struct scgi *scgi, const struct pair *pair)
 	return true;
 }
 
+/* Finds the next NUL behind what was looked at; false, and all is looked at, where there is none.
+ */
+static bool find_end(struct scgi *scgi, const uint8_t *data, size_t available, size_t *end)
+{
+	const uint8_t *nul = memchr(data + scgi->looked, '\0', available - scgi->looked);
+
+	*end = nul ? (size_t)(nul - data) : available;
+	scgi->looked = (uint32_t)*end + (nul != NULL);
+	return nul;
+}
+
 /* Takes one pair off the front. False where its end is not there. */
 static bool take_pair(struct scgi *scgi, struct span *in, size_t available, struct pair *pair)
 {
-	size_t at = scgi->looked;
-	const uint8_t *name_end = memchr(in->data, '\0', available);
-	const uint8_t *end;
+	size_t end;
 
-	if (!name_end)
-		return false;
-	size_t name_length = (size_t)(name_end - in->data);
-
-	if (at <= name_length)
-		at = name_length + 1;
-	end = memchr(in->data + at, '\0', available - at);
-	if (!end) {
-		scgi->looked = (uint32_t)available;
-		return false;
+	if (!scgi->named) {
+		if (!find_end(scgi, in->data, available, &end))
+			return false;
+		scgi->named = true;
+		scgi->name = (uint32_t)end;
 	}
-	pair->name = (struct span){ in->data, name_length };
-	pair->value = (struct span){ name_end + 1, (size_t)(end - name_end - 1) };
+	if (!find_end(scgi, in->data, available, &end))
+		return false;
+	pair->name = (struct span){ in->data, scgi->name };
+	pair->value = (struct span){ in->data + scgi->name + 1, end - scgi->name - 1 };
 	scgi->looked = 0;
-	scgi->left -= (uint64_t)(end + 1 - in->data);
-	span_take(in, (size_t)(end + 1 - in->data));
+	scgi->named = false;
+	scgi->left -= end + 1;
+	span_take(in, end + 1);
 	return true;
 }
 
@@ -166,7 +175,9 @@ static void scgi_head(void *state, uint16_t id, const struct reply *reply, struc
 {
 	(void)state;
 	(void)id;
-	cgi_write_head(reply, "Status: ", out);
+	cgi_write_status(reply, "Status: ", out);
+	cgi_write_fields(reply, out);
+	write_literal(out, "\r\n");
 }
 
 static uint64_t scgi_body_left(const void *state, uint16_t id)

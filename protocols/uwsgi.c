@@ -157,7 +157,9 @@ static void uwsgi_head(void *state, uint16_t id, const struct reply *reply, stru
 {
 	(void)state;
 	(void)id;
-	cgi_write_head(reply, "HTTP/1.1 ", out);
+	cgi_write_status(reply, "HTTP/1.1 ", out);
+	cgi_write_fields(reply, out);
+	write_literal(out, "\r\n");
 }
 
 static uint64_t uwsgi_body_left(const void *state, uint16_t id)

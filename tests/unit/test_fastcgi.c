@@ -431,6 +431,24 @@ Test(fastcgi, answer_without_fields_and_length)
 	peer_close(&peer);
 }
 
+/* HAProxy makes 302 of a status that stands before Location. */
+Test(fastcgi, status_behind_location)
+{
+	const struct reply reply = { .status = 303,
+		.reason = "See Other",
+		.fields = span_of("Location: /\r\n"),
+		.length = 0 };
+	struct peer peer;
+
+	peer_open(&peer);
+	peer_read(&peer, BYTES(GET("\1")));
+	protocol_fastcgi.head(peer.state, 1, &reply, &peer.writer);
+	protocol_fastcgi.end(peer.state, 1, &peer.writer);
+	expect_records(written(&peer), 1,
+	        "Location: /\r\nContent-Length: 0\r\nStatus: 303 See Other\r\n\r\n", 0);
+	peer_close(&peer);
+}
+
 Test(fastcgi, end_alone)
 {
 	struct peer peer;
