@@ -27,16 +27,17 @@ UNIT = tests/unit/test_scan.c tests/unit/test_http.c tests/unit/test_http_body.c
 	tests/unit/test_response.c tests/unit/test_waiting.c tests/unit/test_task.c \
 	tests/unit/test_deadline.c tests/unit/test_proxy.c \
 	tests/unit/test_forwarded.c
-E2E = tests/e2e/test_gates.c tests/e2e/test_nginx.c tests/e2e/test_same.c \
-	tests/e2e/test_spawn.c tests/e2e/test_daemon.c tests/e2e/test_workers.c tests/e2e/test_trust.c
+E2E = tests/e2e/test_fuzz.c tests/e2e/test_gates.c tests/e2e/test_nginx.c tests/e2e/test_same.c \
+	tests/e2e/test_spawn.c tests/e2e/test_daemon.c tests/e2e/test_workers.c tests/e2e/test_trust.c \
+	tests/e2e/gateways/test_matrix.c tests/e2e/gateways/cases.c tests/e2e/gateways/limits.c
 SUPPORT = tests/support/decoding.c tests/support/support.c tests/support/process.c \
 	tests/support/daemon.c tests/support/client.c tests/support/gates.c tests/support/json.c \
-	tests/support/nginx.c tests/support/loopback.c
+	tests/support/nginx.c tests/support/loopback.c tests/support/gateway.c
 
 # Applications as shared objects: examples, and what tests load.
 EXAMPLES = hello form slow download
 UNIT_APPS = good other_abi no_entry fails
-E2E_APPS = early answers napper overflow
+E2E_APPS = early answers napper overflow hang peers
 PEERS = fcgx_env
 
 WARNINGS = -Wall -Wextra -Wshadow -Werror
@@ -156,30 +157,44 @@ $(COVER)/test-runner: $(COVER_OBJECTS)
 	@$(CC) --coverage $(EXPORT) -o $@ $^ $(LIBS) -lcriterion
 
 coverage: deps
-	@$(MAKE) --no-print-directory -j2 $(COVER)/test-runner $(TEST_APPS)
+	@$(MAKE) -s --no-print-directory -j2 $(COVER)/test-runner $(TEST_APPS)
 	@find $(COVER) -name '*.gcda' -delete
 	@$(COVER)/test-runner --jobs 1 | tail -1
 	@gcovr --root . --filter 'protocols/' $(COVER)
 	@gcovr --root . --filter 'protocols/' --branches $(COVER)
+
+# Load generator and floor, built plain, and what tests/bench/run makes of them and anygate.
+BENCH_CC = $(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2
+
+$(BUILD)/bench/gateload: tests/bench/gateload.c tests/bench/gate.c tests/bench/address.c
+$(BUILD)/bench/floor: tests/bench/floor.c tests/bench/address.c
+$(BUILD)/bench/%: tests/bench/gate.h tests/bench/address.h
+	@mkdir -p $(@D)
+	@echo '  BENCH $@'
+	@$(BENCH_CC) -o $@ $(filter %.c,$^)
+
+bench: deps
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/bench/gateload $(BUILD)/bench/floor
+	@tests/bench/run $(BUILD)
 
 # What is missing is installed once; the other targets call this first.
 deps:
 	@tests/support/deps
 
 run: deps
-	@$(MAKE) --no-print-directory -j2 all
+	@$(MAKE) -s --no-print-directory -j2 all
 	@deploy/demo/run $(BUILD)/anygate
 
 test: deps
-	@$(MAKE) --no-print-directory -j2 all check
+	@$(MAKE) -s --no-print-directory -j2 all check
 
-check: $(ASAN)/test-runner $(ASAN)/anygate $(TEST_APPS) $(PEERS:%=$(ASAN)/peers/%)
+check: $(ASAN)/test-runner $(ASAN)/anygate $(FUZZ_TARGETS) $(TEST_APPS) $(PEERS:%=$(ASAN)/peers/%)
 	@tests/support/check $(ASAN)/test-runner
 
 C_FILES = $(shell git ls-files '*.c' '*.h' 2>/dev/null || find app protocols daemon tests -name '*.[ch]')
 
 lint: deps
-	@$(MAKE) --no-print-directory -j2 all
+	@$(MAKE) -s --no-print-directory -j2 all
 	@echo '  LAYERS'
 	@tests/support/layers
 	@echo '  FORMAT'
