@@ -83,12 +83,12 @@ static bool try_spawn(struct spawned *spawned, const char *where, const char *at
 
 	cr_assert(status == 0 || in_use, "spawn-fcgi: %d: %s%s", status,
 	        process.err.data ? process.err.data : "", process.out.data ? process.out.data : "");
-	/* what it started is in sessions of its own, so nothing of it ends here */
-	process_free(&process);
 	if (status == 0) {
 		read_pids(spawned, pidfile);
 		await_workers(spawned);
 	}
+	/* by now what it started is in sessions of its own, so nothing of it ends here */
+	process_free(&process);
 	return status == 0;
 }
 
