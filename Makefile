@@ -19,7 +19,7 @@ DAEMON = daemon/conn.c daemon/conn_in.c daemon/conn_out.c daemon/conn_trust.c da
 	daemon/config_types.c daemon/config_address.c daemon/config_keys.c
 SOURCES = $(APP) $(PROTOCOLS) $(DAEMON)
 
-UNIT = tests/unit/test_scan.c tests/unit/test_http.c tests/unit/test_http_body.c \
+UNIT = tests/unit/test_scan.c tests/unit/test_spool.c tests/unit/test_http.c tests/unit/test_http_body.c \
 	tests/unit/test_http_answers.c tests/unit/test_fastcgi.c tests/unit/test_scgi.c \
 	tests/unit/test_uwsgi.c tests/unit/test_router.c tests/unit/test_path.c \
 	tests/unit/test_text.c tests/unit/test_load.c tests/unit/test_config.c \

@@ -245,8 +245,10 @@ static int keep_body(struct ag_request *req, const void *data, size_t size)
 	if (req->spool.first < req->spool.last || kept + size > req->runtime->limits->body_memory) {
 		if (spool_write(&req->spool, data, size) == 0)
 			return 0;
-		ag_log(req, "can't keep the body on disk: %s", strerror(errno));
-		return errno == ENOSPC || errno == EDQUOT ? 507 : 500;
+		int reason = errno;
+
+		ag_log(req, "can't keep the body on disk: %s", strerror(reason));
+		return reason == ENOSPC || reason == EDQUOT || reason == EFBIG ? 507 : 500;
 	}
 	if (!body_reserve(req, size))
 		return 500;

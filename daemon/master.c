@@ -270,6 +270,7 @@ int master_run(const struct config *config, const struct bound *bound, size_t co
 		return 1;
 	master.signals = master_block_signals();
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* RLIMIT_FSIZE is an error of the write, not a death */
 	log_name("master");
 	pid_t own = getpid();
 

@@ -239,6 +239,26 @@ Test(workers, out_of_descriptors, .timeout = 60)
 	daemon_stop(&daemon);
 }
 
+/* A disk that takes no more, here by RLIMIT_FSIZE: 507, and the next request is served. */
+Test(workers, full_disk, .timeout = 60)
+{
+	const struct rlimit small = { 65536, 65536 };
+	char *noise = support_noise(1 << 20);
+	struct response response;
+	struct daemon daemon;
+
+	signal(SIGXFSZ, SIG_IGN);
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+	daemon_start(&daemon, 1, LOCAL, "echo", NULL);
+	http_request(daemon_address(&daemon), "POST", "/", NULL, noise, 1 << 20, &response);
+	cr_expect_eq(response.status, 507, "%d", response.status);
+	response_free(&response);
+	check_get(daemon_address(&daemon), "/", 200);
+	daemon_expect(&daemon, "can't keep the body on disk");
+	daemon_stop(&daemon);
+	free(noise);
+}
+
 /* ---- a client that does not read ---- */
 
 #define STALLED_MIB 256
