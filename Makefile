@@ -14,8 +14,9 @@ APP = app/arena.c app/env.c app/request.c app/lookup.c app/response.c app/router
 PROTOCOLS = protocols/protocols.c protocols/scan.c protocols/cgi.c protocols/fastcgi.c \
 	protocols/scgi.c protocols/uwsgi.c protocols/http.c protocols/http_head.c \
 	protocols/http_chunk.c protocols/proxy.c protocols/forwarded.c
-DAEMON = daemon/conn.c daemon/conn_in.c daemon/conn_out.c daemon/conn_trust.c daemon/worker.c daemon/deadline.c daemon/master.c daemon/socket.c \
-	daemon/privileges.c daemon/log.c daemon/options.c daemon/config.c daemon/config_build.c \
+DAEMON = daemon/conn.c daemon/conn_in.c daemon/conn_out.c daemon/conn_trust.c \
+	daemon/worker.c daemon/deadline.c daemon/master.c daemon/socket.c daemon/privileges.c \
+	daemon/log.c daemon/options.c daemon/config.c daemon/config_build.c \
 	daemon/config_types.c daemon/config_address.c daemon/config_keys.c
 SOURCES = $(APP) $(PROTOCOLS) $(DAEMON)
 

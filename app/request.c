@@ -80,7 +80,7 @@ static char *joined_path(struct ag_request *req, const char *script, const char 
 	return joined;
 }
 
-/* The path rule (INTEROP C5): what the client sent is the truth, decoded and normalised here. */
+/* The path rule: what the client sent is the truth, decoded and normalised here. */
 static char *find_path(struct ag_request *req)
 {
 	const char *uri = text(req, VAR_REQUEST_URI), *document = text(req, VAR_DOCUMENT_URI);

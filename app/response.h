@@ -4,7 +4,7 @@
 
 #include "request.h"
 
-/* Most bytes of header fields: old gateways give up above (INTEROP C0). */
+/* Most bytes of header fields: old gateways give up above. */
 #define RESPONSE_FIELDS_MAX 32768
 
 /*

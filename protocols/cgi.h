@@ -1,6 +1,6 @@
 /*
  * What all gates share: which variables are refused, dropped, merged and trimmed before anyone
- * gives them a meaning (SECURITY: dangerous names; RFC 3875 4.1; INTEROP C5).
+ * gives them a meaning (RFC 3875 4.1).
  */
 #ifndef PROTOCOLS_CGI_H
 #define PROTOCOLS_CGI_H

@@ -430,7 +430,7 @@ static enum decode_result fastcgi_decode(
 }
 
 /*
- * The whole header block in one record: HAProxy 2.6 aborts on two (INTEROP C1). Where a Location
+ * The whole header block in one record: HAProxy 2.6 aborts on two. Where a Location
  * has a meaning (RFC 9110 10.2.2), Status stands behind it: HAProxy makes 302 of one that stands
  * before (its issue 2865).
  */

@@ -152,7 +152,7 @@ static enum decode_result uwsgi_decode(
 	return DECODE_MORE;
 }
 
-/* mod_proxy_uwsgi demands an HTTP status line, and nginx would leak a Status field (INTEROP C0). */
+/* mod_proxy_uwsgi demands an HTTP status line, and nginx would leak a Status field. */
 static void uwsgi_head(void *state, uint16_t id, const struct reply *reply, struct writer *out)
 {
 	(void)state;

@@ -1,6 +1,6 @@
 /*
- * The inspector: answers any request with what an application sees of it, as JSON. DESIGN 7 fixes
- * the keys; users ask it what their gateway really sends, tests compare gates by it.
+ * The inspector: answers any request with what an application sees of it, as JSON. Its
+ * keys are fixed: users ask it what their gateway really sends, tests compare gates by it.
  */
 #include "builtin.h"
 

@@ -5,7 +5,7 @@
 
 SUITE(request);
 
-/* ---- the path rule and mounts (INTEROP C5) ---- */
+/* ---- the path rule and mounts ---- */
 
 /* One configured application at `mount`; what comes out for these variables. */
 struct path_row {

@@ -143,7 +143,7 @@ static void expect_head(const struct reply *reply, const char *expected)
 	free(state);
 }
 
-/* INTEROP C0: mod_proxy_uwsgi demands an HTTP status line. */
+/* mod_proxy_uwsgi demands an HTTP status line. */
 Test(uwsgi, answers)
 {
 	const struct reply rows[] = {
