@@ -16,6 +16,7 @@ PROTOCOLS = protocols/protocols.c protocols/scan.c protocols/cgi.c protocols/fas
 	protocols/http_chunk.c protocols/proxy.c protocols/forwarded.c
 DAEMON = daemon/conn.c daemon/conn_in.c daemon/conn_out.c daemon/conn_trust.c \
 	daemon/worker.c daemon/deadline.c daemon/master.c daemon/socket.c daemon/privileges.c \
+	daemon/scoreboard.c daemon/histogram.c daemon/reasons.c \
 	daemon/log.c daemon/options.c daemon/config.c daemon/config_build.c \
 	daemon/config_types.c daemon/config_address.c daemon/config_keys.c
 SOURCES = $(APP) $(PROTOCOLS) $(DAEMON)
@@ -26,7 +27,8 @@ UNIT = tests/unit/test_scan.c tests/unit/test_spool.c tests/unit/test_http.c tes
 	tests/unit/test_text.c tests/unit/test_load.c tests/unit/test_config.c \
 	tests/unit/test_config_errors.c tests/unit/test_env.c tests/unit/test_request.c \
 	tests/unit/test_response.c tests/unit/test_waiting.c tests/unit/test_task.c \
-	tests/unit/test_deadline.c tests/unit/test_proxy.c \
+	tests/unit/test_deadline.c tests/unit/test_proxy.c tests/unit/test_histogram.c \
+	tests/unit/test_scoreboard.c tests/unit/test_reasons.c \
 	tests/unit/test_forwarded.c
 E2E = tests/e2e/test_fuzz.c tests/e2e/test_gates.c tests/e2e/test_nginx.c tests/e2e/test_same.c \
 	tests/e2e/test_spawn.c tests/e2e/test_daemon.c tests/e2e/test_workers.c tests/e2e/test_trust.c \

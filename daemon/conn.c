@@ -10,28 +10,6 @@
 
 #include "log.h"
 
-/* Why connections end. */
-static const struct {
-	bool is_error;
-	const char *text;
-} reasons[] = {
-	[CLOSE_ANSWERED] = { false, "answered" },
-	[CLOSE_PEER] = { false, "closed by the peer" },
-	[CLOSE_RESET] = { true, "lost: the peer went away" },
-	[CLOSE_BAD] = { true, "refused: the peer broke the protocol" },
-	[CLOSE_FOREIGN] = { true, "refused: another protocol" },
-	[CLOSE_UNTRUSTED] = { true, "refused: proxy_protocol, but not one of trusted_proxies" },
-	[CLOSE_PROXY] = { true, "refused: not a PROXY header" },
-	[CLOSE_HEADER_TIMEOUT] = { true, "no complete request within limits.header_timeout" },
-	[CLOSE_BODY_TIMEOUT] = { true, "no byte of the body within limits.body_timeout" },
-	[CLOSE_WRITE_TIMEOUT] = { true, "no byte of the answer taken within limits.write_timeout" },
-	[CLOSE_IDLE] = { false, "idle for keepalive_timeout" },
-	[CLOSE_LINGERED] = { false, "answered; the peer went on sending" },
-	[CLOSE_DRAINED] = { false, "idle while the worker stops" },
-	[CLOSE_CUT] = { true, "cut: the worker stops" },
-	[CLOSE_MEMORY] = { true, "no memory" },
-};
-
 /* ---- the end ---- */
 
 struct sockaddr_storage conn_peer(const struct conn *conn)
@@ -54,7 +32,7 @@ struct sockaddr_storage conn_peer(const struct conn *conn)
 
 void conn_log(const struct conn *conn, enum close_reason reason, const char *detail)
 {
-	unsigned level = reasons[reason].is_error ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
+	unsigned level = close_reasons[reason].is_error ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
 	struct sockaddr_storage peer = conn_peer(conn);
 	char name[SOCKET_NAME_MAX];
 
@@ -62,7 +40,7 @@ void conn_log(const struct conn *conn, enum close_reason reason, const char *det
 		return;
 	socket_name((struct sockaddr *)&peer, sizeof(peer), name, sizeof(name));
 	log_line(level, "%s from %s (%s): %s%s%s", conn->listener->bound->name, name,
-	        conn->protocol ? conn->protocol->name : "auto", reasons[reason].text,
+	        conn->protocol ? conn->protocol->name : "auto", close_reasons[reason].text,
 	        detail ? ": " : "", detail ? detail : "");
 }
 

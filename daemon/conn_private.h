@@ -6,30 +6,12 @@
 
 #include "../protocols/protocol.h"
 #include "conn.h"
+#include "reasons.h"
 
 enum conn_state {
 	CONN_OPEN,      /* requests come and go */
 	CONN_LINGERING, /* all is sent and said; what the peer still sends is dropped */
 	CONN_DEAD,      /* the descriptor is closed; handlers are still to return */
-};
-
-enum close_reason {
-	CLOSE_NOT,
-	CLOSE_ANSWERED,
-	CLOSE_PEER,
-	CLOSE_RESET,
-	CLOSE_BAD,
-	CLOSE_FOREIGN,
-	CLOSE_UNTRUSTED,
-	CLOSE_PROXY,
-	CLOSE_HEADER_TIMEOUT,
-	CLOSE_BODY_TIMEOUT,
-	CLOSE_WRITE_TIMEOUT,
-	CLOSE_IDLE,
-	CLOSE_LINGERED,
-	CLOSE_DRAINED,
-	CLOSE_CUT,
-	CLOSE_MEMORY,
 };
 
 struct conn {

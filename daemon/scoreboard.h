@@ -27,16 +27,16 @@ enum worker_state {
 
 /* Counters since the worker started; added up when it ends. All are uint64_t. */
 struct counters {
-	uint64_t accepted;                   /* connections */
-	uint64_t requests;                   /* that reached a handler */
-	uint64_t by_gate[4];                 /* of those, in the order of protocols[] */
-	uint64_t by_class[6];                /* answers by the status' first digit; 0: none sent */
-	uint64_t bytes_in, bytes_out;        /* of the sockets */
+	uint64_t accepted;            /* connections; those in `closed` are over */
+	uint64_t requests;            /* that reached a handler */
+	uint64_t by_gate[4];          /* of those, in the order of protocols[] */
+	uint64_t by_class[6];         /* answers by the status' first digit; 0: no head sent */
+	uint64_t bytes_in, bytes_out; /* of the sockets */
 	uint64_t closed[CLOSE_REASON_COUNT]; /* connections, by reason */
-	uint64_t refused[REFUSAL_COUNT]; /* requests no handler saw, and connections not taken */
-	uint64_t log_dropped;            /* lines of a log that took no more */
-	struct histogram latency;        /* us from a request's head to its answer's end */
-	struct histogram queued;         /* us that an accepted connection waited, at most */
+	uint64_t refused[REFUSAL_COUNT];     /* requests and connections, see enum refusal */
+	uint64_t log_dropped;                /* lines of a log that took no more */
+	struct histogram latency;            /* us from a request's head to its answer's end */
+	struct histogram queued;             /* us that an accepted connection waited, at most */
 };
 
 struct slot {
@@ -45,11 +45,10 @@ struct slot {
 	uint32_t number;     /* the worker's, from 1; two generations share it for a while */
 	uint32_t generation; /* counts reloads, from 1 */
 	uint64_t started;    /* ms, CLOCK_MONOTONIC */
-	uint64_t beat;       /* ms: the loop's last turn, for the watchdog */
+	uint64_t beat;       /* ms: the loop's last turn; one with nothing to do makes none */
 	uint64_t entered; /* ms: when the handler that runs now got the processor; 0: none runs */
 	uint32_t connections; /* open now */
 	uint32_t in_flight;   /* requests that a handler has and that are not answered */
-	uint64_t rss, cpu_us; /* bytes; filled in by the reader, see scoreboard_measure */
 	struct counters counters;
 	struct running running; /* the request whose handler ran last */
 	struct crash crash;     /* written by the worker's last act, or when the watchdog asks */
@@ -57,10 +56,10 @@ struct slot {
 
 struct scoreboard {
 	uint32_t magic, version;
-	uint32_t size;       /* of the whole */
-	uint32_t count;      /* slots */
-	uint64_t started;    /* ms, CLOCK_MONOTONIC: the daemon, through all upgrades */
-	uint64_t started_at; /* s, CLOCK_REALTIME */
+	uint32_t slot_size, count; /* as made; scoreboard_count is what readers trust */
+	uint32_t sequence;         /* odd while an ended worker's counters move to `ended` */
+	uint64_t started;          /* ms, CLOCK_MONOTONIC: the daemon, through all upgrades */
+	uint64_t started_at;       /* s, CLOCK_REALTIME */
 	uint32_t generation;
 	uint32_t wanted; /* workers that should serve */
 	uint64_t deaths; /* workers that died by a signal or a status other than 0 */
@@ -70,14 +69,20 @@ struct scoreboard {
 };
 
 /*
- * A scoreboard of `count` slots in a memory file, mapped shared. `*fd` (close-on-exec) is what a
- * new binary maps it again from. NULL with errno.
+ * A scoreboard of `count` slots in a memory file that can't be resized, mapped shared. `*fd`
+ * (close-on-exec) is what a new binary maps it again from. NULL with errno.
  */
 struct scoreboard *scoreboard_new(size_t count, int *fd);
 
-/* The one behind `fd`; NULL where it is of another version or size: the figures start anew. */
+/*
+ * The one behind `fd`, with as many slots as it has. NULL where those are fewer than `count`, or
+ * where it is of another version or size: the figures start anew.
+ */
 struct scoreboard *scoreboard_map(int fd, size_t count);
 void scoreboard_free(struct scoreboard *board);
+
+/* Slots there are; kept beside the shared memory, where no worker can change it. */
+size_t scoreboard_count(const struct scoreboard *board);
 
 /* A free slot, cleared, for a worker that starts; NULL: none is free. By the master only. */
 struct slot *scoreboard_take(struct scoreboard *board);
@@ -88,18 +93,7 @@ void scoreboard_give(struct scoreboard *board, struct slot *slot);
 /* Of all workers, dead and alive. */
 void scoreboard_total(const struct scoreboard *board, struct counters *total);
 
-/* Reads RSS and CPU time of a slot's process from /proc into `rss` and `cpu_us`. */
+/* RSS in bytes and CPU time in us of a slot's process, from /proc; 0 where there is none. */
 void scoreboard_measure(const struct slot *slot, uint64_t *rss, uint64_t *cpu_us);
-
-/* For the only writer of a field: no lock, and never torn for a reader. */
-static inline void count_up(uint64_t *field, uint64_t n)
-{
-	__atomic_store_n(field, *field + n, __ATOMIC_RELAXED);
-}
-
-static inline uint64_t count_read(const uint64_t *field)
-{
-	return __atomic_load_n(field, __ATOMIC_RELAXED);
-}
 
 #endif
