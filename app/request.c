@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "path.h"
 #include "response.h"
@@ -192,10 +193,19 @@ static void find_length(struct ag_request *req)
 		req->length = req->length * 10 + (*digits - '0');
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 int request_head(struct ag_request *req)
 {
 	char *path = find_path(req);
 
+	req->since = now_us();
 	req->method = text(req, VAR_REQUEST_METHOD);
 	req->is_head = strcmp(req->method, "HEAD") == 0;
 	if (!path)
@@ -373,8 +383,14 @@ static void run(void *argument)
 
 void request_start(struct ag_request *req)
 {
+	struct runtime *runtime = req->runtime;
+
 	req->started = true;
-	if (!task_start(&req->runtime->tasks, &req->task, run, req))
+	runtime->current = req;
+	bool ran = task_start(&runtime->tasks, &req->task, run, req);
+
+	runtime->current = NULL;
+	if (!ran)
 		request_refuse(req, 503);
 	else if (req->done)
 		req->gate->finished(req);
@@ -406,7 +422,9 @@ void request_wake(struct ag_request *req, int answer)
 	assert(req->waiting != WAITING_NOT);
 	req->waiting = WAITING_NOT;
 	req->woken = answer;
+	req->runtime->current = req;
 	task_resume(req->task);
+	req->runtime->current = NULL;
 	if (req->done)
 		req->gate->finished(req);
 }

@@ -25,6 +25,7 @@ struct runtime {
 	const struct limits *limits;
 	const struct host *host; /* the applications */
 	struct task_pool tasks;
+	struct ag_request *current; /* whose handler has the processor, or NULL */
 	struct block_pool blocks;
 	struct block_pool buffers;
 	int worker; /* from 1 */
@@ -76,6 +77,7 @@ struct ag_request {
 	bool authorizer; /* asked whether to let a request pass (FastCGI 6.3) */
 
 	/* what was asked; set by request_head */
+	uint64_t since; /* us, CLOCK_MONOTONIC: the head was complete */
 	struct arena arena;
 	struct env env;
 	const char *method;

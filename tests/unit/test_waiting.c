@@ -92,6 +92,27 @@ Test(waiting, streaming)
 	}
 }
 
+/* ---- whose handler runs ---- */
+
+static int sleeps_between(struct ag_request *req)
+{
+	cr_expect_eq(loop.runtime.current, req, "as it begins");
+	ag_sleep(req, 1);
+	cr_expect_eq(loop.runtime.current, req, "as it goes on");
+	return 200;
+}
+
+Test(waiting, current_request)
+{
+	begin(sleeps_between);
+	loopback_ask(&loop, "GET", "/");
+	cr_expect(!loop.finished && !loop.runtime.current, "while it waits");
+	cr_expect_gt(loop.req->since, 0);
+	loopback_run(&loop);
+	cr_expect(loop.finished && !loop.runtime.current, "when it is over");
+	loopback_close(&loop);
+}
+
 /* What a wait answers is written down here. */
 static int waited[4];
 
