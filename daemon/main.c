@@ -1,16 +1,15 @@
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
+#include "background.h"
 #include "config.h"
 #include "log.h"
 #include "master.h"
 #include "options.h"
+#include "pidfile.h"
 #include "privileges.h"
 #include "socket.h"
 #include "worker.h"
@@ -21,8 +20,8 @@ struct daemon {
 	struct config *config;
 	struct bound *bound;
 	size_t bound_count;
-	int pidfile;  /* -1: none */
-	int announce; /* when daemonized: tells the parent that all is well; else -1 */
+	struct pidfile pidfile;
+	int announce; /* when daemonized: for background_announce; else -1 */
 };
 
 enum {
@@ -91,94 +90,29 @@ static int check(const struct config *config)
 	return 0;
 }
 
-/* Locks the pidfile; the lock goes with the last process of ours. */
-static bool take_pidfile(struct daemon *daemon, char *error, size_t size)
-{
-	const char *path = daemon->config->daemon.pidfile;
-	char other[32] = "";
-
-	if (!path)
-		return true;
-	daemon->pidfile = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (daemon->pidfile < 0) {
-		snprintf(error, size, "can't open the pidfile %s: %s", path, strerror(errno));
-		return false;
-	}
-	if (flock(daemon->pidfile, LOCK_EX | LOCK_NB) == 0)
-		return true;
-	ssize_t n = read(daemon->pidfile, other, sizeof(other) - 1);
-
-	other[n > 0 ? strcspn(other, "\n") : 0] = '\0';
-	snprintf(error, size, "%s is locked: anygate runs already, as pid %s", path, other);
-	close(daemon->pidfile);
-	daemon->pidfile = -1;
-	return false;
-}
-
-static bool write_pidfile(const struct daemon *daemon)
-{
-	if (daemon->pidfile < 0)
-		return true;
-	return ftruncate(daemon->pidfile, 0) == 0 &&
-	       dprintf(daemon->pidfile, "%ld\n", (long)getpid()) > 0;
-}
-
-/* The parent stays until the daemon serves, so that who started it learns how it went. */
-static int wait_for_daemon(int from)
-{
-	char byte;
-
-	return read(from, &byte, 1) == 1 ? 0 : 1;
-}
-
-/* Leaves the terminal. Returns 0 in the daemon; in the parent, does not return. */
-static bool daemonize(struct daemon *daemon)
-{
-	int ends[2];
-
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return false;
-	pid_t pid = fork();
-
-	if (pid < 0)
-		return false;
-	if (pid > 0) {
-		close(ends[1]);
-		_exit(wait_for_daemon(ends[0]));
-	}
-	close(ends[0]);
-	setsid();
-	daemon->announce = ends[1];
-	return true;
-}
-
-static void leave_terminal(struct daemon *daemon)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (null < 0 || write(daemon->announce, "1", 1) != 1)
-		return;
-	close(daemon->announce);
-	daemon->announce = -1;
-	dup2(null, STDIN_FILENO);
-	dup2(null, STDOUT_FILENO);
-	dup2(null, STDERR_FILENO);
-	close(null);
-}
-
 static void on_ready(void *data)
 {
 	struct daemon *daemon = data;
 
+	if (!pidfile_write(&daemon->pidfile))
+		log_line(LOG_LEVEL_WARNING, "can't write %s: %s", daemon->pidfile.path,
+		        strerror(errno));
 	for (size_t i = 0; i < daemon->bound_count; i++) {
 		const struct protocol *protocol = daemon->config->listen[i].protocol;
 
 		fprintf(stderr, "anygate: listening on %s (%s)\n", daemon->bound[i].name,
 		        protocol ? protocol->name : "auto");
 	}
-	write_pidfile(daemon);
 	if (daemon->announce >= 0)
-		leave_terminal(daemon);
+		background_announce(daemon->announce);
+	daemon->announce = -1;
+}
+
+static bool daemonize(struct daemon *daemon)
+{
+	if (daemon->config->daemon.daemonize)
+		daemon->announce = background_enter();
+	return !daemon->config->daemon.daemonize || daemon->announce >= 0;
 }
 
 static bool enter_directory(const struct config *config, char *error, size_t size)
@@ -215,9 +149,9 @@ static int serve(struct daemon *daemon)
 	if (!open_log(config, error, sizeof(error)) ||
 	        !enter_directory(config, error, sizeof(error)) ||
 	        !open_sockets(daemon, error, sizeof(error)) ||
-	        !take_pidfile(daemon, error, sizeof(error)))
+	        !pidfile_take(&daemon->pidfile, config->daemon.pidfile, error, sizeof(error)))
 		fail(status, error);
-	else if (config->daemon.daemonize && !daemonize(daemon))
+	else if (!daemonize(daemon))
 		fail(status, "can't fork");
 	else {
 		own = getpid();
@@ -228,8 +162,7 @@ static int serve(struct daemon *daemon)
 		}
 	}
 	close_sockets(daemon);
-	if (daemon->pidfile >= 0)
-		unlink(config->daemon.pidfile);
+	pidfile_remove(&daemon->pidfile);
 	return status;
 }
 
@@ -253,10 +186,12 @@ static int run(struct daemon *daemon)
 
 int main(int argc, char **argv)
 {
-	struct daemon daemon = { .pidfile = -1, .announce = -1 };
+	struct daemon daemon = { .pidfile = PIDFILE_NONE, .announce = -1 };
 	char error[CONFIG_ERROR_MAX];
 	int status = EXIT_USAGE;
 
+	if (!background_open_standard())
+		return 1;
 	if (options_parse(&daemon.options, argc, argv, error, sizeof(error)))
 		status = run(&daemon);
 	else

@@ -1,0 +1,68 @@
+#include "background.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+bool background_open_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+	return fd >= 0;
+}
+
+/* In the parent: its exit status. */
+static int wait_for_daemon(pid_t daemon, int from)
+{
+	char byte;
+	int status;
+
+	if (read(from, &byte, 1) == 1)
+		return 0;
+	return waitpid(daemon, &status, 0) == daemon && WIFEXITED(status) && WEXITSTATUS(status)
+	               ? WEXITSTATUS(status)
+	               : 1;
+}
+
+int background_enter(void)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -1;
+	pid_t pid = fork();
+
+	if (pid < 0) {
+		close(ends[0]);
+		close(ends[1]);
+		return -1;
+	}
+	if (pid > 0) {
+		close(ends[1]);
+		_exit(wait_for_daemon(pid, ends[0]));
+	}
+	close(ends[0]);
+	setsid();
+	return ends[1];
+}
+
+bool background_announce(int announce)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	bool told = null >= 0 && write(announce, "1", 1) == 1;
+
+	close(announce);
+	if (told) {
+		dup2(null, STDIN_FILENO);
+		dup2(null, STDOUT_FILENO);
+		dup2(null, STDERR_FILENO);
+	}
+	if (null >= 0)
+		close(null);
+	return told;
+}

@@ -1,0 +1,99 @@
+/* Becoming a daemon: the background, the pidfile, the three standard descriptors. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/support/client.h"
+#include "tests/support/daemon.h"
+
+SUITE(background);
+
+#define LOCAL "-w", "1", "-l", "http=127.0.0.1:0"
+
+static pid_t read_pid(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	pid_t pid = 0;
+
+	cr_assert(file, "%s: %s", path, strerror(errno));
+	cr_expect_eq(fscanf(file, "%d", &pid), 1);
+	fclose(file);
+	return pid;
+}
+
+/* The address of the only ready line. */
+static void read_address(const struct process *process, char address[128])
+{
+	const char *line = strstr(process->err.data, "anygate: listening on ");
+
+	cr_assert(line, "%s", process->err.data);
+	cr_assert_eq(sscanf(line, "anygate: listening on %127s", address), 1);
+}
+
+static void check_hello(const char *address)
+{
+	struct response response;
+
+	http_get(address, "/", &response);
+	cr_expect_eq(response.status, 200);
+	response_free(&response);
+}
+
+/* When the first process ends, the daemon serves; it has the terminal no more, so nothing holds its
+ * output open. */
+Test(background, serves_and_leaves_the_terminal, .timeout = 60)
+{
+	const char *pidfile = support_path("pid");
+	struct process process;
+	char address[128], second[64];
+	int ended = daemon_run(&process, "-d", "-p", pidfile, LOCAL, "hello", NULL);
+
+	cr_assert_eq(ended, 0, "%d: %s", ended, process.err.data);
+	pid_t pid = read_pid(pidfile);
+
+	support_guard(pid);
+	read_address(&process, address);
+	cr_expect_eq(getsid(pid), pid);
+	check_hello(address);
+	process_free(&process);
+	ended = daemon_run(&process, "-d", "-p", pidfile, LOCAL, "hello", NULL);
+	cr_expect_eq(ended, 1);
+	snprintf(second, sizeof second, "anygate runs already, as pid %d\n", pid);
+	cr_expect(strstr(process.err.data, second), "%s", process.err.data);
+	process_free(&process);
+	check_hello(address);
+	kill(pid, SIGTERM);
+	cr_expect_eq(process_wait_orphan(pid), 0);
+	support_forget(pid);
+	cr_expect_neq(access(pidfile, F_OK), 0, "the pidfile is still there");
+}
+
+/* The parent ends as the daemon does that could not start. */
+Test(background, tells_of_a_failure, .timeout = 60)
+{
+	const char *pidfile = support_path("pid");
+	struct process process;
+	int ended = daemon_run(&process, "-d", "-p", pidfile, LOCAL, "/no/such/app.so", NULL);
+
+	cr_expect_eq(ended, 2, "%d", ended);
+	cr_expect(strstr(process.err.data, "/no/such/app.so"), "%s", process.err.data);
+	cr_expect_neq(access(pidfile, F_OK), 0, "the pidfile is still there");
+	process_free(&process);
+}
+
+Test(background, pidfile_in_the_foreground, .timeout = 60)
+{
+	const char *pidfile = support_path("pid");
+	struct daemon daemon;
+
+	daemon_start(&daemon, 1, "-p", pidfile, LOCAL, "hello", NULL);
+	check_hello(daemon_address(&daemon));
+	daemon_expect(&daemon, "listening on");
+	cr_expect_eq(read_pid(pidfile), daemon.process.pid);
+	daemon_stop(&daemon);
+	cr_expect_neq(access(pidfile, F_OK), 0, "the pidfile is still there");
+}
