@@ -12,8 +12,8 @@ APP = app/arena.c app/env.c app/request.c app/lookup.c app/response.c app/router
 	app/path.c app/spool.c app/text.c app/status.c app/task.c app/async/timer.c app/host/load.c \
 	app/builtin/builtin.c app/builtin/env.c app/builtin/hello.c app/builtin/echo.c
 PROTOCOLS = protocols/protocols.c protocols/scan.c protocols/cgi.c protocols/fastcgi.c \
-	protocols/scgi.c protocols/uwsgi.c protocols/http.c protocols/http_head.c \
-	protocols/http_chunk.c protocols/proxy.c protocols/forwarded.c
+	protocols/fastcgi_record.c protocols/scgi.c protocols/uwsgi.c protocols/http.c \
+	protocols/http_head.c protocols/http_chunk.c protocols/proxy.c protocols/forwarded.c
 DAEMON = daemon/conn.c daemon/conn_in.c daemon/conn_out.c daemon/conn_trust.c \
 	daemon/worker.c daemon/deadline.c daemon/master.c daemon/socket.c daemon/privileges.c \
 	daemon/scoreboard.c daemon/histogram.c daemon/reasons.c \

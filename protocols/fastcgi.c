@@ -1,13 +1,6 @@
 /* FastCGI 1.0 (fastcgi-archives.github.io): sections in comments are the specification's. */
-#include <fastcgi.h>
-
 #include "cgi.h"
-
-/* Exchanges open on one connection; what GET_VALUES tells as FCGI_MAX_REQS. */
-#define OPEN_MAX 16
-
-/* GET_VALUES must fit here: it is shown whole. Three known names need 48 bytes. */
-#define VALUES_MAX 8192
+#include "fastcgi_record.h"
 
 enum slot_phase {
 	SLOT_FREE,   /* no exchange */
@@ -32,7 +25,7 @@ struct fastcgi {
 	uint16_t content; /* bytes of it still to come */
 	uint8_t padding;
 	uint8_t type;
-	struct slot slots[OPEN_MAX];
+	struct slot slots[FASTCGI_OPEN_MAX];
 };
 
 /* What a part of the decoder did; the first three are what decode() answers. */
@@ -50,7 +43,7 @@ static bool fastcgi_sniff(uint8_t first)
 
 static const struct slot *slot_find(const struct fastcgi *fcgi, uint16_t id)
 {
-	for (size_t i = 0; i < OPEN_MAX; i++)
+	for (size_t i = 0; i < FASTCGI_OPEN_MAX; i++)
 		if (fcgi->slots[i].phase != SLOT_FREE && fcgi->slots[i].id == id)
 			return &fcgi->slots[i];
 	return NULL;
@@ -63,7 +56,7 @@ static struct slot *slot_of(struct fastcgi *fcgi, uint16_t id)
 
 static struct slot *slot_open(struct fastcgi *fcgi, uint16_t id, bool keep)
 {
-	for (size_t i = 0; i < OPEN_MAX; i++) {
+	for (size_t i = 0; i < FASTCGI_OPEN_MAX; i++) {
 		struct slot *slot = &fcgi->slots[i];
 
 		if (slot->phase != SLOT_FREE)
@@ -74,30 +67,9 @@ static struct slot *slot_open(struct fastcgi *fcgi, uint16_t id, bool keep)
 	return NULL;
 }
 
-static void write_record(struct writer *out, uint8_t type, uint16_t id, size_t length)
+/* A management record's or a refusal's answer is ready to go. */
+static enum step told(struct wire_event *event)
 {
-	const uint8_t header[FCGI_HEADER_LEN] = { FCGI_VERSION_1, type, (uint8_t)(id >> 8),
-		(uint8_t)id, (uint8_t)(length >> 8), (uint8_t)length, 0, 0 };
-
-	write_bytes(out, header, sizeof(header));
-}
-
-static void write_end_request(struct writer *out, uint16_t id, uint8_t protocol_status)
-{
-	const uint8_t body[8] = { 0, 0, 0, 0, protocol_status };
-
-	write_record(out, FCGI_END_REQUEST, id, sizeof(body));
-	write_bytes(out, body, sizeof(body));
-}
-
-static struct writer reply_open(struct wire_event *event)
-{
-	return (struct writer){ event->reply, event->reply + sizeof(event->reply), false };
-}
-
-static enum step reply_close(struct wire_event *event, const struct writer *out)
-{
-	event->reply_length = (size_t)(out->at - event->reply);
 	return (enum step)decode_event(event, EVENT_REPLY, 0);
 }
 
@@ -131,94 +103,23 @@ static enum step take_begin(struct fastcgi *fcgi, struct span *in, struct wire_e
 		event->role = role == FCGI_RESPONDER ? ROLE_RESPONDER : ROLE_AUTHORIZER;
 		return (enum step)decode_event(event, EVENT_BEGIN, fcgi->id);
 	}
-	struct writer out = reply_open(event);
-
-	write_end_request(&out, fcgi->id, refusal);
-	return reply_close(event, &out);
+	fastcgi_reply_refused(fcgi->id, refusal, event);
+	return told(event);
 }
 
-/* 3.4: a length of one byte, or of four with the top bit set. False: not all of it is there. */
-static bool take_length(struct span *in, size_t *length)
-{
-	size_t width = in->length && in->data[0] >> 7 ? 4 : 1;
-
-	if (in->length < width)
-		return false;
-	*length = width == 4 ? read_u32be(in->data) & 0x7fffffff : in->data[0];
-	span_take(in, width);
-	return true;
-}
-
-/* The values that may be asked for (4.1), in the order in which they are told. */
-static const struct {
-	const char *name, *value;
-} values[] = {
-	{ FCGI_MAX_CONNS, "1024" },
-	{ FCGI_MAX_REQS, "16" },
-	{ FCGI_MPXS_CONNS, "1" },
-};
-#define VALUE_COUNT (sizeof(values) / sizeof(*values))
-
-/* Marks the known names of a name-value list; false where it does not end with a pair. */
-static bool asked_values(struct span list, bool asked[VALUE_COUNT])
-{
-	while (list.length) {
-		size_t name, value;
-
-		if (!take_length(&list, &name) || !take_length(&list, &value) ||
-		        name > list.length || value > list.length - name)
-			return false;
-		struct span text = { span_take(&list, name), name };
-
-		span_take(&list, value);
-		for (size_t i = 0; i < VALUE_COUNT; i++)
-			asked[i] |= span_is(text, values[i].name);
-	}
-	return true;
-}
-
-/* 4.1: told once each, whatever was repeated; unknown names are left out. */
+/* 4.1; all of it must be there. */
 static enum step take_values(struct fastcgi *fcgi, struct span *in, struct wire_event *event)
 {
-	bool asked[VALUE_COUNT] = { false };
-	struct writer out = reply_open(event);
-
-	if (fcgi->content > VALUES_MAX)
+	if (fcgi->content > FASTCGI_VALUES_MAX)
 		return bad(event, "GET_VALUES is too long");
 	if (in->length < fcgi->content)
 		return STEP_MORE;
 	struct span list = { span_take(in, fcgi->content), fcgi->content };
 
 	fcgi->content = 0;
-	if (!asked_values(list, asked))
+	if (!fastcgi_reply_values(list, event))
 		return bad(event, "a pair of GET_VALUES runs past its end");
-	out.at += FCGI_HEADER_LEN;
-	for (size_t i = 0; i < VALUE_COUNT; i++) {
-		const uint8_t lengths[2] = { (uint8_t)strlen(values[i].name),
-			(uint8_t)strlen(values[i].value) };
-
-		if (!asked[i])
-			continue;
-		write_bytes(&out, lengths, 2);
-		write_bytes(&out, values[i].name, lengths[0]);
-		write_bytes(&out, values[i].value, lengths[1]);
-	}
-	struct writer header = reply_open(event);
-
-	write_record(&header, FCGI_GET_VALUES_RESULT, FCGI_NULL_REQUEST_ID,
-	        (size_t)(out.at - event->reply) - FCGI_HEADER_LEN);
-	return reply_close(event, &out);
-}
-
-/* 4.2 */
-static enum step reply_unknown(uint8_t type, struct wire_event *event)
-{
-	const uint8_t body[8] = { type };
-	struct writer out = reply_open(event);
-
-	write_record(&out, FCGI_UNKNOWN_TYPE, FCGI_NULL_REQUEST_ID, sizeof(body));
-	write_bytes(&out, body, sizeof(body));
-	return reply_close(event, &out);
+	return told(event);
 }
 
 /* Takes the whole pairs at the front of the record, as many as one event holds. */
@@ -231,7 +132,7 @@ static void take_pairs(struct fastcgi *fcgi, const struct limits *limits, struct
 			in->length < fcgi->content ? in->length : fcgi->content };
 		size_t before = rest.length, name, value;
 
-		if (!take_length(&rest, &name) || !take_length(&rest, &value) ||
+		if (!fastcgi_take_length(&rest, &name) || !fastcgi_take_length(&rest, &value) ||
 		        name > limits->header_size || value > limits->header_size ||
 		        name > rest.length || value > rest.length - name)
 			return;
@@ -254,7 +155,7 @@ static enum step take_lengths(struct fastcgi *fcgi, struct slot *slot, const str
 
 		slot->raw[slot->have++] = *span_take(in, 1);
 		fcgi->content--;
-		if (!take_length(&raw, &name) || !take_length(&raw, &value))
+		if (!fastcgi_take_length(&raw, &name) || !fastcgi_take_length(&raw, &value))
 			continue;
 		slot->have = 0;
 		if (name > limits->header_size || value > limits->header_size)
@@ -380,8 +281,10 @@ static enum step open_record(struct fastcgi *fcgi, struct wire_event *event)
 	case FCGI_UNKNOWN_TYPE:
 		return bad(event, "a record that only an application sends");
 	default:
-		return fcgi->id == FCGI_NULL_REQUEST_ID ? reply_unknown(fcgi->type, event)
-		                                        : STEP_ON;
+		if (fcgi->id != FCGI_NULL_REQUEST_ID)
+			return STEP_ON;
+		fastcgi_reply_unknown_type(fcgi->type, event);
+		return told(event);
 	}
 }
 
@@ -440,7 +343,7 @@ static void fastcgi_head(void *state, uint16_t id, const struct reply *reply, st
 	struct writer header = *out;
 
 	(void)state;
-	write_record(out, FCGI_STDOUT, id, 0);
+	fastcgi_write_record(out, FCGI_STDOUT, id, 0);
 	if (out->overflow)
 		return;
 	if (!late)
@@ -449,7 +352,8 @@ static void fastcgi_head(void *state, uint16_t id, const struct reply *reply, st
 	if (late)
 		cgi_write_status(reply, "Status: ", out);
 	write_literal(out, "\r\n");
-	write_record(&header, FCGI_STDOUT, id, (size_t)(out->at - header.at) - FCGI_HEADER_LEN);
+	fastcgi_write_record(
+	        &header, FCGI_STDOUT, id, (size_t)(out->at - header.at) - FCGI_HEADER_LEN);
 }
 
 static void fastcgi_frame(
@@ -457,15 +361,15 @@ static void fastcgi_frame(
 {
 	(void)state;
 	(void)after;
-	write_record(before, FCGI_STDOUT, id, length);
+	fastcgi_write_record(before, FCGI_STDOUT, id, length);
 }
 
 static void fastcgi_end(void *state, uint16_t id, struct writer *out)
 {
 	struct slot *slot = slot_of(state, id);
 
-	write_record(out, FCGI_STDOUT, id, 0);
-	write_end_request(out, id, FCGI_REQUEST_COMPLETE);
+	fastcgi_write_record(out, FCGI_STDOUT, id, 0);
+	fastcgi_write_end(out, id, FCGI_REQUEST_COMPLETE);
 	if (slot)
 		slot->phase = SLOT_FREE;
 }
