@@ -23,7 +23,8 @@ DAEMON = daemon/conn.c daemon/conn_in.c daemon/conn_out.c daemon/conn_trust.c \
 SOURCES = $(APP) $(PROTOCOLS) $(DAEMON)
 
 UNIT = tests/unit/test_scan.c tests/unit/test_spool.c tests/unit/test_http.c tests/unit/test_http_body.c \
-	tests/unit/test_http_answers.c tests/unit/test_fastcgi.c tests/unit/test_scgi.c \
+	tests/unit/test_http_answers.c tests/unit/test_fastcgi.c tests/unit/test_fastcgi_answers.c \
+	tests/unit/test_scgi.c \
 	tests/unit/test_uwsgi.c tests/unit/test_router.c tests/unit/test_path.c \
 	tests/unit/test_text.c tests/unit/test_load.c tests/unit/test_config.c \
 	tests/unit/test_config_errors.c tests/unit/test_env.c tests/unit/test_request.c \
@@ -33,14 +34,14 @@ UNIT = tests/unit/test_scan.c tests/unit/test_spool.c tests/unit/test_http.c tes
 	tests/unit/test_forwarded.c tests/unit/test_pidfile.c
 E2E = tests/e2e/test_fuzz.c tests/e2e/test_gates.c tests/e2e/test_nginx.c tests/e2e/test_same.c \
 	tests/e2e/test_spawn.c tests/e2e/test_daemon.c tests/e2e/test_workers.c tests/e2e/test_trust.c \
-	tests/e2e/test_background.c \
+	tests/e2e/test_background.c tests/e2e/test_authorizer.c \
 	tests/e2e/gateways/test_matrix.c tests/e2e/gateways/cases.c tests/e2e/gateways/limits.c
 SUPPORT = tests/support/decoding.c tests/support/support.c tests/support/process.c \
 	tests/support/daemon.c tests/support/client.c tests/support/gates.c tests/support/json.c \
 	tests/support/nginx.c tests/support/loopback.c tests/support/gateway.c
 
 # Applications as shared objects: examples, and what tests load.
-EXAMPLES = hello form slow download
+EXAMPLES = hello form slow download authorizer
 UNIT_APPS = good other_abi no_entry fails
 E2E_APPS = early answers napper overflow hang peers
 PEERS = fcgx_env

@@ -131,6 +131,13 @@ const char *ag_cookie(struct ag_request *req, const char *name);
 int64_t ag_length(const struct ag_request *req);
 
 /*
+ * True where the gateway asks whether it may go on with a request (FastCGI 1.0, 6.3: lighttpd's
+ * mode "authorizer", Apache's mod_authnz_fcgi): 200 lets it pass, any other status is the client's
+ * answer. The variables are the request's, its body does not come.
+ */
+bool ag_is_authorizer(const struct ag_request *req);
+
+/*
  * Reads up to `size` bytes of the body as they come. Suspends until there is at least one.
  * Returns the count, 0 at the end of the body, or AG_GONE, AG_TIMEOUT, AG_REFUSED.
  */
@@ -151,6 +158,13 @@ bool ag_aborted(const struct ag_request *req);
  */
 int ag_set_header(struct ag_request *req, const char *name, const char *value);
 int ag_add_header(struct ag_request *req, const char *name, const char *value);
+
+/*
+ * Gives the request that was asked about a variable for whoever serves it, where the answer is 200
+ * (the field "Variable-NAME: value"). AG_INVALID: ag_is_authorizer is false, the name is not a
+ * token, the value has a control byte, or the head has been sent. AG_NOMEM like ag_set_header.
+ */
+int ag_set_variable(struct ag_request *req, const char *name, const char *value);
 
 /*
  * Adds a Set-Cookie header (RFC 6265): `attributes` as they stand in the header, for example

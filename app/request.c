@@ -187,6 +187,8 @@ static void find_length(struct ag_request *req)
 {
 	const char *digits = text(req, VAR_CONTENT_LENGTH);
 
+	if (req->authorizer)
+		req->length = 0;
 	if (!*digits)
 		return;
 	for (req->length = 0; *digits; digits++)
@@ -456,6 +458,11 @@ void request_gone(struct ag_request *req, bool broken)
 bool ag_aborted(const struct ag_request *req)
 {
 	return req->gone;
+}
+
+bool ag_is_authorizer(const struct ag_request *req)
+{
+	return req->authorizer;
 }
 
 int64_t ag_length(const struct ag_request *req)

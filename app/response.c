@@ -168,6 +168,25 @@ int ag_set_header(struct ag_request *req, const char *name, const char *value)
 	return ag_add_header(req, name, value);
 }
 
+/* FastCGI 6.3: the gateway takes the prefix off and makes the rest a variable of the request. */
+int ag_set_variable(struct ag_request *req, const char *name, const char *value)
+{
+	static const char prefix[] = "Variable-";
+	size_t length = strlen(name);
+
+	if (!req->authorizer || !is_token(name) || strchr(value, '\t'))
+		return AG_INVALID;
+	if (length > RESPONSE_FIELDS_MAX)
+		return AG_NOMEM;
+	char *text = ag_alloc(req, sizeof(prefix) + length);
+
+	if (!text)
+		return AG_NOMEM;
+	memcpy(text, prefix, sizeof(prefix) - 1);
+	memcpy(text + sizeof(prefix) - 1, name, length + 1);
+	return ag_set_header(req, text, value);
+}
+
 /* RFC 6265 4.1.1: cookie-octet is visible ASCII without these. */
 static bool is_cookie_value(const char *text)
 {

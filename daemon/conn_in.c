@@ -50,6 +50,8 @@ static void refuse(struct conn *conn, struct ag_request *req, int status, const 
 /* All variables are there: checked, understood, refused where need be. */
 static void take_head(struct conn *conn, struct ag_request *req)
 {
+	if (req->authorizer) /* FastCGI 6.3: it is the length of a body that does not come */
+		env_hide(&req->env, VAR_CONTENT_LENGTH);
 	struct verdict verdict = cgi_check(&req->env, conn->worker->runtime.limits);
 
 	if (!verdict.status && conn->protocol->direct && !add_peer(conn, &req->env))

@@ -7,7 +7,7 @@ enum slot_phase {
 	SLOT_PARAMS, /* at the lengths of a pair, `have` of whose bytes are in `raw` */
 	SLOT_PAIR,   /* inside a pair, `left` bytes of it still to come */
 	SLOT_STDIN,  /* the parameters are there */
-	SLOT_OVER,   /* the body too: waits for end() */
+	SLOT_OVER,   /* the request is complete: waits for end() */
 	SLOT_GONE,   /* aborted or refused: waits for end(), all that comes is passed over */
 };
 
@@ -15,7 +15,8 @@ struct slot {
 	uint32_t left; /* at most two texts of limits.header_size bytes */
 	uint16_t id;
 	uint8_t phase : 4;
-	uint8_t keep : 1; /* FCGI_KEEP_CONN */
+	uint8_t keep : 1;       /* FCGI_KEEP_CONN */
+	uint8_t authorizer : 1; /* 6.3: no STDIN comes */
 	uint8_t have;
 	uint8_t raw[8]; /* up to two lengths of four bytes */
 };
@@ -25,6 +26,7 @@ struct fastcgi {
 	uint16_t content; /* bytes of it still to come */
 	uint8_t padding;
 	uint8_t type;
+	uint16_t ending; /* the exchange whose END is to be told without a record, or 0 */
 	struct slot slots[FASTCGI_OPEN_MAX];
 };
 
@@ -54,14 +56,17 @@ static struct slot *slot_of(struct fastcgi *fcgi, uint16_t id)
 	return (struct slot *)slot_find(fcgi, id);
 }
 
-static struct slot *slot_open(struct fastcgi *fcgi, uint16_t id, bool keep)
+static struct slot *slot_open(struct fastcgi *fcgi, uint16_t id, uint16_t role, uint8_t flags)
 {
 	for (size_t i = 0; i < FASTCGI_OPEN_MAX; i++) {
 		struct slot *slot = &fcgi->slots[i];
 
 		if (slot->phase != SLOT_FREE)
 			continue;
-		*slot = (struct slot){ .id = id, .phase = SLOT_PARAMS, .keep = keep };
+		*slot = (struct slot){ .id = id,
+			.phase = SLOT_PARAMS,
+			.keep = flags & FCGI_KEEP_CONN,
+			.authorizer = role == FCGI_AUTHORIZER };
 		return slot;
 	}
 	return NULL;
@@ -99,7 +104,7 @@ static enum step take_begin(struct fastcgi *fcgi, struct span *in, struct wire_e
 		return bad(event, "BEGIN_REQUEST for a request that is open");
 	if (role != FCGI_RESPONDER && role != FCGI_AUTHORIZER)
 		refusal = FCGI_UNKNOWN_ROLE;
-	else if (slot_open(fcgi, fcgi->id, body[2] & FCGI_KEEP_CONN)) {
+	else if (slot_open(fcgi, fcgi->id, role, body[2])) {
 		event->role = role == FCGI_RESPONDER ? ROLE_RESPONDER : ROLE_AUTHORIZER;
 		return (enum step)decode_event(event, EVENT_BEGIN, fcgi->id);
 	}
@@ -233,13 +238,30 @@ static enum step take_content(struct fastcgi *fcgi, const struct limits *limits,
 	return skip_content(fcgi, in);
 }
 
-/* A stream's end (3.3): an empty record. */
-static enum step end_stream(struct slot *slot, uint8_t type, struct wire_event *event)
+/* An authorizer's request ends with its parameters; STDIN that comes anyway is passed over. */
+static enum step end_params(struct fastcgi *fcgi, struct slot *slot, struct wire_event *event)
 {
-	if (type == FCGI_PARAMS && slot->phase == SLOT_PARAMS && !slot->have) {
-		slot->phase = SLOT_STDIN;
-		return (enum step)decode_event(event, EVENT_HEAD, slot->id);
-	}
+	slot->phase = slot->authorizer ? SLOT_OVER : SLOT_STDIN;
+	fcgi->ending = slot->authorizer ? slot->id : 0;
+	return (enum step)decode_event(event, EVENT_HEAD, slot->id);
+}
+
+/* END behind such a HEAD, unless that was answered. */
+static enum step tell_end(struct fastcgi *fcgi, struct wire_event *event)
+{
+	const struct slot *slot = slot_find(fcgi, fcgi->ending);
+
+	fcgi->ending = 0;
+	return slot ? (enum step)decode_event(event, EVENT_END, slot->id) : STEP_ON;
+}
+
+/* A stream's end (3.3): an empty record. */
+static enum step end_stream(struct fastcgi *fcgi, struct slot *slot, struct wire_event *event)
+{
+	uint8_t type = fcgi->type;
+
+	if (type == FCGI_PARAMS && slot->phase == SLOT_PARAMS && !slot->have)
+		return end_params(fcgi, slot, event);
 	if (type == FCGI_PARAMS && slot->phase < SLOT_STDIN)
 		return refuse(slot, event, 400, "PARAMS end inside a pair");
 	if (type == FCGI_STDIN && slot->phase == SLOT_STDIN) {
@@ -266,7 +288,7 @@ static enum step open_record(struct fastcgi *fcgi, struct wire_event *event)
 		return (enum step)decode_event(event, EVENT_ABORT, slot->id);
 	case FCGI_PARAMS:
 	case FCGI_STDIN:
-		return slot && !fcgi->content ? end_stream(slot, fcgi->type, event) : STEP_ON;
+		return slot && !fcgi->content ? end_stream(fcgi, slot, event) : STEP_ON;
 	case FCGI_GET_VALUES:
 		return fcgi->content
 		               ? STEP_ON
@@ -317,7 +339,7 @@ static enum decode_result fastcgi_decode(
         void *state, const struct limits *limits, struct span *in, struct wire_event *event)
 {
 	struct fastcgi *fcgi = state;
-	enum step step = STEP_ON;
+	enum step step = fcgi->ending ? tell_end(fcgi, event) : STEP_ON;
 
 	while (step == STEP_ON) {
 		if (!in->length)

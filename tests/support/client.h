@@ -92,6 +92,11 @@ void uwsgi_build(struct bytes *out, gate_variables variables, const void *body, 
 /* One record; `length` up to 65535. */
 void fastcgi_record(
         struct bytes *out, unsigned type, unsigned id, const void *content, size_t length);
+/* BEGIN_REQUEST (role 1 responder, 2 authorizer) and the whole of PARAMS. */
+void fastcgi_open(
+        struct bytes *out, unsigned id, unsigned role, unsigned flags, gate_variables variables);
+
+/* A responder's request with its body. */
 void fastcgi_build(struct bytes *out, unsigned id, unsigned flags, gate_variables variables,
         const void *body, size_t length);
 

@@ -89,20 +89,42 @@ static void fastcgi_stream(
 	fastcgi_record(out, type, id, NULL, 0);
 }
 
+static void fastcgi_begin(struct bytes *out, unsigned id, unsigned role, unsigned flags)
+{
+	const char body[8] = { 0, (char)role, (char)flags };
+
+	fastcgi_record(out, FASTCGI_BEGIN, id, body, sizeof body);
+}
+
+static void fastcgi_params(
+        struct bytes *out, unsigned id, gate_variables variables, const char *length)
+{
+	struct bytes pairs = { 0 };
+
+	if (length)
+		fastcgi_pair(&pairs, "CONTENT_LENGTH", length);
+	for (size_t i = 0; variables[i]; i += 2)
+		fastcgi_pair(&pairs, variables[i], variables[i + 1]);
+	fastcgi_stream(out, FASTCGI_PARAMS, id, pairs.data, pairs.length);
+	bytes_free(&pairs);
+}
+
+void fastcgi_open(
+        struct bytes *out, unsigned id, unsigned role, unsigned flags, gate_variables variables)
+{
+	fastcgi_begin(out, id, role, flags);
+	fastcgi_params(out, id, variables, NULL);
+}
+
 void fastcgi_build(struct bytes *out, unsigned id, unsigned flags, gate_variables variables,
         const void *body, size_t length)
 {
-	struct bytes pairs = { 0 };
 	char number[24];
 
 	snprintf(number, sizeof number, "%zu", length);
-	fastcgi_pair(&pairs, "CONTENT_LENGTH", number);
-	for (size_t i = 0; variables[i]; i += 2)
-		fastcgi_pair(&pairs, variables[i], variables[i + 1]);
-	fastcgi_record(out, FASTCGI_BEGIN, id, (char[]){ 0, 1, (char)flags, 0, 0, 0, 0, 0 }, 8);
-	fastcgi_stream(out, FASTCGI_PARAMS, id, pairs.data, pairs.length);
+	fastcgi_begin(out, id, 1, flags);
+	fastcgi_params(out, id, variables, number);
 	fastcgi_stream(out, FASTCGI_STDIN, id, body, length);
-	bytes_free(&pairs);
 }
 
 static bool is_field(const char *name)

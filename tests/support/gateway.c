@@ -112,7 +112,7 @@ static void caddy_config(FILE *file, const struct gateway *gateway, const char *
 
 /* How the kinds behind nginx are run; %s of the arguments is the configuration's path. */
 static const struct program {
-	void (*config)(FILE *file, const struct gateway *gateway, const char *backend);
+	gateway_config *config;
 	const char *file;
 	const char *arguments[8]; /* "" stands for the configuration's path */
 	int signal, status;       /* told by the one to end, it ends with the other */
@@ -182,7 +182,7 @@ static const struct program *program_of(const struct gateway *gateway)
 	return &programs[gateway->kind - gateway_kinds];
 }
 
-static void run(struct gateway *gateway, const char *backend)
+static void run(struct gateway *gateway, gateway_config *config_of, const char *backend)
 {
 	const struct program *program = program_of(gateway);
 	const char *path = support_path(program->file), *arguments[COUNT(program->arguments)];
@@ -190,7 +190,7 @@ static void run(struct gateway *gateway, const char *backend)
 	FILE *file = fopen(path, "we");
 
 	cr_assert(file, "%s: %s", path, strerror(errno));
-	program->config(file, gateway, backend);
+	config_of(file, gateway, backend);
 	fclose(file);
 	for (size_t i = 0; i < COUNT(arguments); i++) {
 		const char *one = program->arguments[i];
@@ -214,21 +214,33 @@ static void start_nginx(struct gateway *gateway, const char *backend)
 	gateway->count = NGINX_GATES;
 }
 
-void gateway_start(struct gateway *gateway, const struct gateway_kind *kind, const char *backend)
+void gateway_start_as(struct gateway *gateway, const struct gateway_kind *kind, size_t count,
+        gateway_config *config, const char *backend)
 {
 	int held[GATEWAY_GATES];
 
+	*gateway = (struct gateway){ .kind = kind, .count = count };
+	for (size_t i = 0; i < count; i++)
+		held[i] = hold_port(gateway->address[i]);
+	run(gateway, config, backend);
+	wait_ready(gateway);
+	for (size_t i = 0; i < count; i++)
+		close(held[i]);
+}
+
+void gateway_start(struct gateway *gateway, const struct gateway_kind *kind, const char *backend)
+{
+	gateway_config *config = programs[kind - gateway_kinds].config;
+	size_t count = 0;
+
 	*gateway = (struct gateway){ .kind = kind };
-	if (!program_of(gateway)->config) {
+	if (!config) {
 		start_nginx(gateway, backend);
 		return;
 	}
-	for (; gateway->count < GATEWAY_GATES && kind->gates[gateway->count].name; gateway->count++)
-		held[gateway->count] = hold_port(gateway->address[gateway->count]);
-	run(gateway, backend);
-	wait_ready(gateway);
-	for (size_t i = 0; i < gateway->count; i++)
-		close(held[i]);
+	while (count < GATEWAY_GATES && kind->gates[count].name)
+		count++;
+	gateway_start_as(gateway, kind, count, config, backend);
 }
 
 void gateway_stop(struct gateway *gateway)

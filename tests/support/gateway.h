@@ -9,6 +9,8 @@
 #ifndef TESTS_SUPPORT_GATEWAY_H
 #define TESTS_SUPPORT_GATEWAY_H
 
+#include <stdio.h>
+
 #include "nginx.h"
 #include "process.h"
 
@@ -35,6 +37,13 @@ struct gateway {
 /* Starts it with every gate in front of `backend`, "127.0.0.1:PORT"; returns when all answer a
  * connect. */
 void gateway_start(struct gateway *gateway, const struct gateway_kind *kind, const char *backend);
+
+/* Writes the whole configuration of a gateway that listens on gateway->address. */
+typedef void gateway_config(FILE *file, const struct gateway *gateway, const char *backend);
+
+/* The same with another configuration and `count` ports; not for nginx. */
+void gateway_start_as(struct gateway *gateway, const struct gateway_kind *kind, size_t count,
+        gateway_config *config, const char *backend);
 
 /* Tells it to end and expects it to do so in order. */
 void gateway_stop(struct gateway *gateway);

@@ -1,31 +1,8 @@
 /* protocols/fastcgi.c, from the FastCGI specification 1.0; sections in comments are its. */
 #include "../support/support.h"
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "../support/decoding.h"
+#include "fastcgi_rows.h"
 
 SUITE(fastcgi);
-
-/* 3.3; all texts are octal, `length` is below 256. */
-#define PADDED(type, id, length, padding) "\1" type "\0" id "\0" length padding "\0"
-#define RECORD(type, id, length)          PADDED(type, id, length, "\0")
-
-#define AS(id, role, flags) RECORD("\1", id, "\10") "\0" role flags "\0\0\0\0\0"
-#define OPEN(id)            AS(id, "\1", "\0")
-#define ABORT(id)           RECORD("\2", id, "\0")
-#define PARAMS(id, length)  RECORD("\4", id, length)
-#define STDIN(id, length)   RECORD("\5", id, length)
-#define VALUES(length)      RECORD("\11", "\0", length)
-
-#define PAIR      "\1\2Abc" /* 5 bytes: A=bc */
-#define HEAD(id)  OPEN(id) PARAMS(id, "\5") PAIR PARAMS(id, "\0")
-#define GET(id)   HEAD(id) STDIN(id, "\0")
-#define BEGUN(id) id " begin responder\n"
-#define GOT(id)   BEGUN(id) id " var A=bc\n" id " head\n"
-#define DONE(id)  GOT(id) id " end\n"
-
-#define END_REQUEST(id, status) "reply 010300" id "0008000000000000" status "000000\n"
 
 /* What is read behind an open request: it gets `events`, and the connection `verdict`. */
 #define BEHIND_OPEN(name, bytes, events)                                                           \
@@ -44,8 +21,6 @@ Test(fastcgi, requests)
 	static const struct decoding_row rows[] = {
 		{ "nothing", BYTES(""), "more\n", false },
 		{ "a request", BYTES(GET("\1")), DONE("1") "more\n", false },
-		{ "an authorizer (6.3)", BYTES(AS("\7", "\2", "\0") PARAMS("\7", "\0")),
-		        "7 begin authorizer\n7 head\nmore\n", false },
 		{ "no variables", BYTES(OPEN("\1") PARAMS("\1", "\0") STDIN("\1", "\0")),
 		        BEGUN("1") "1 head\n1 end\nmore\n", false },
 		{ "reserved bytes (5.1)",
@@ -70,6 +45,52 @@ Test(fastcgi, requests)
 		                "\1\1\1" PADDED("\4", "\1", "\0", "\1") "x" PADDED("\5", "\1", "\1",
 		                        "\2") "y\0\0" PADDED("\5", "\1", "\0", "\4") "abcd"),
 		        GOT("1") "1 body 1 bytes \"y\"\n1 end\nmore\n", false },
+	};
+
+	CHECK(rows);
+}
+
+#define ASKED(id) id " begin authorizer\n" id " head\n" id " end\n"
+
+/* 6.3: their requests end with the parameters. */
+Test(fastcgi, authorizers)
+{
+	static const struct decoding_row rows[] = {
+		{ "no variables", BYTES(AS("\7", "\2", "\0") PARAMS("\7", "\0")),
+		        ASKED("7") "more\n", false },
+		{ "variables",
+		        BYTES(AS("\7", "\2", "\0") PARAMS("\7", "\5") PAIR PARAMS("\7", "\0")),
+		        "7 begin authorizer\n7 var A=bc\n7 head\n7 end\nmore\n", false },
+		{ "padding behind the end",
+		        BYTES(AS("\7", "\2", "\0") PADDED("\4", "\7", "\0", "\3") "xyz" GET("\1")),
+		        ASKED("7") DONE("1") "more\n", false },
+		{ "STDIN all the same",
+		        BYTES(AS("\7", "\2", "\0") PARAMS("\7", "\0")
+		                        STDIN("\7", "\1") "x" STDIN("\7", "\0") GET("\1")),
+		        ASKED("7") DONE("1") "more\n", false },
+		{ "STDIN behind the answer",
+		        BYTES(AS("\7", "\2", "\0") PARAMS("\7", "\0")
+		                        STDIN("\7", "\1") "x" STDIN("\7", "\0") GET("\7")),
+		        ASKED("7") DONE("7") "more\n", true },
+		{ "one after the other",
+		        BYTES(AS("\1", "\2", "\1") PARAMS("\1", "\0") AS("\1", "\2", "\1")
+		                        PARAMS("\1", "\0")),
+		        ASKED("1") ASKED("1") "more\n", true },
+		{ "beside a responder",
+		        BYTES(HEAD("\1") AS("\2", "\2", "\0")
+		                        STDIN("\1", "\1") "x" PARAMS("\2", "\0") STDIN("\1", "\0")),
+		        GOT("1") "2 begin authorizer\n2 head\n2 end\n1 body 1 bytes \"x\"\n"
+		                 "1 end\nmore\n",
+		        false },
+		{ "given up", BYTES(AS("\7", "\2", "\0") PARAMS("\7", "\0") ABORT("\7")),
+		        ASKED("7") "7 abort\nmore\n", false },
+		{ "given up before",
+		        BYTES(AS("\7", "\2", "\0") ABORT("\7") PARAMS("\7", "\0") GET("\1")),
+		        "7 begin authorizer\n7 abort\n" DONE("1") "more\n", false },
+		{ "refused", BYTES(AS("\7", "\2", "\0") PARAMS("\7", "\1") "\1" PARAMS("\7", "\0")),
+		        "7 begin authorizer\n7 refused 400\nmore\n", false },
+		{ "STDIN before the end of PARAMS", BYTES(AS("\7", "\2", "\0") STDIN("\7", "\0")),
+		        "7 begin authorizer\nbad 0\n", false },
 	};
 
 	CHECK(rows);
@@ -282,223 +303,4 @@ Test(fastcgi, rules)
 	};
 
 	CHECK(rows);
-}
-
-/* More requests than a connection may have open: the next is refused, and the others go on. */
-Test(fastcgi, overloaded)
-{
-	char bytes[17 * 16 + 8];
-	char *events;
-
-	for (size_t i = 0; i < 17; i++) {
-		memcpy(bytes + i * 16, OPEN("\1"), 16);
-		bytes[i * 16 + 3] = (char)(i + 1);
-	}
-	memcpy(bytes + sizeof bytes - 8, PARAMS("\20", "\0"), 8);
-	events = decoding_events(&protocol_fastcgi, NULL, bytes, sizeof bytes, 5);
-	cr_expect_not_null(
-	        strstr(events, "16 begin responder\n" END_REQUEST("11", "02") "16 head\nmore\n"),
-	        "%s", events);
-	free(events);
-}
-
-/* A record of what was written, read by other code than the encoder's. */
-struct record {
-	unsigned version, type, id, length, padding;
-	const uint8_t *content;
-};
-
-static bool next_record(struct span *bytes, struct record *record)
-{
-	const uint8_t *at = bytes->data;
-
-	if (bytes->length == 0)
-		return false;
-	cr_assert_geq(bytes->length, 8);
-	*record = (struct record){ at[0], at[1], at[2] * 256U + at[3], at[4] * 256U + at[5], at[6],
-		at + 8 };
-	cr_assert_geq(bytes->length, 8 + record->length + record->padding);
-	bytes->data += 8 + record->length + record->padding;
-	bytes->length -= 8 + record->length + record->padding;
-	return true;
-}
-
-/* The streams of one id as text: the pieces of STDOUT, then the end. */
-static void expect_records(struct span bytes, unsigned id, const char *out, uint8_t protocol_status)
-{
-	char text[512] = "";
-	size_t length = 0;
-	bool closed = false, ended = false;
-	struct record record;
-
-	while (next_record(&bytes, &record)) {
-		cr_expect_eq(record.version, 1);
-		cr_expect_eq(record.id, id);
-		cr_expect(!ended);
-		if (record.type == 6) {
-			cr_expect(!closed);
-			closed = record.length == 0;
-			memcpy(text + length, record.content, record.length);
-			length += record.length;
-		} else {
-			cr_expect_eq(record.type, 3);
-			cr_assert_eq(record.length, 8);
-			cr_expect_arr_eq(record.content, "\0\0\0\0", 4);
-			cr_expect_eq(record.content[4], protocol_status);
-			ended = true;
-		}
-	}
-	cr_expect(ended);
-	cr_expect_str_eq(text, out);
-}
-
-struct peer {
-	void *state;
-	uint8_t bytes[1024];
-	struct writer writer;
-};
-
-static void peer_read(struct peer *peer, const void *bytes, size_t length)
-{
-	decoding_prepare(&protocol_fastcgi, peer->state, bytes, length);
-}
-
-static void peer_open(struct peer *peer)
-{
-	peer->state = calloc(1, protocol_fastcgi.state_size);
-	peer->writer = (struct writer){ peer->bytes, peer->bytes + sizeof peer->bytes, false };
-}
-
-static void peer_close(struct peer *peer)
-{
-	cr_expect(!peer->writer.overflow);
-	free(peer->state);
-}
-
-static struct span written(const struct peer *peer)
-{
-	return (struct span){ peer->bytes, (size_t)(peer->writer.at - peer->bytes) };
-}
-
-static void write_piece(struct peer *peer, uint16_t id, const char *piece)
-{
-	uint8_t after[PROTOCOL_FRAME_MAX];
-	struct writer behind = { after, after + sizeof after, false };
-
-	protocol_fastcgi.frame(peer->state, id, strlen(piece), &peer->writer, &behind);
-	write_bytes(&peer->writer, piece, strlen(piece));
-	write_bytes(&peer->writer, after, (size_t)(behind.at - after));
-}
-
-Test(fastcgi, answer)
-{
-	struct reply reply = { .status = 404,
-		.reason = "Not Found",
-		.fields = span_of("Content-Type: text/plain\r\n"),
-		.length = 9 };
-	struct peer peer;
-	struct record first;
-	struct span bytes;
-
-	peer_open(&peer);
-	peer_read(&peer, BYTES(GET("\7")));
-	protocol_fastcgi.head(peer.state, 7, &reply, &peer.writer);
-	write_piece(&peer, 7, "not ");
-	write_piece(&peer, 7, "found");
-	protocol_fastcgi.end(peer.state, 7, &peer.writer);
-	expect_records(written(&peer), 7,
-	        "Status: 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\n"
-	        "not found",
-	        0);
-	bytes = written(&peer);
-	next_record(&bytes, &first);
-	cr_expect_eq(first.content[first.length - 1], '\n'); /* the head is one record */
-	peer_close(&peer);
-}
-
-Test(fastcgi, answer_without_fields_and_length)
-{
-	const struct reply reply = {
-		.status = 204, .reason = "No Content", .length = -1, .bodiless = true
-	};
-	struct peer peer;
-
-	peer_open(&peer);
-	peer_read(&peer, BYTES(GET("\1")));
-	protocol_fastcgi.head(peer.state, 1, &reply, &peer.writer);
-	protocol_fastcgi.end(peer.state, 1, &peer.writer);
-	expect_records(written(&peer), 1, "Status: 204 No Content\r\n\r\n", 0);
-	peer_close(&peer);
-}
-
-/* HAProxy makes 302 of a status that stands before Location. */
-Test(fastcgi, status_behind_location)
-{
-	const struct reply reply = { .status = 303,
-		.reason = "See Other",
-		.fields = span_of("Location: /\r\n"),
-		.length = 0 };
-	struct peer peer;
-
-	peer_open(&peer);
-	peer_read(&peer, BYTES(GET("\1")));
-	protocol_fastcgi.head(peer.state, 1, &reply, &peer.writer);
-	protocol_fastcgi.end(peer.state, 1, &peer.writer);
-	expect_records(written(&peer), 1,
-	        "Location: /\r\nContent-Length: 0\r\nStatus: 303 See Other\r\n\r\n", 0);
-	peer_close(&peer);
-}
-
-Test(fastcgi, end_alone)
-{
-	struct peer peer;
-
-	peer_open(&peer);
-	peer_read(&peer, BYTES(OPEN("\1") ABORT("\1")));
-	protocol_fastcgi.end(peer.state, 1, &peer.writer);
-	expect_records(written(&peer), 1, "", 0);
-	peer_close(&peer);
-}
-
-/* What still comes for an ended exchange is passed over, and the id may be used again. */
-Test(fastcgi, early_answer)
-{
-	static const char rest[] = STDIN("\1", "\1") "x" STDIN("\1", "\0") GET("\1");
-	struct span in = { (const uint8_t *)rest, sizeof rest - 1 };
-	struct wire_event event;
-	unsigned begins = 0, bodies = 0;
-	struct peer peer;
-
-	peer_open(&peer);
-	peer_read(&peer, BYTES(HEAD("\1")));
-	cr_expect_eq(protocol_fastcgi.body_left(peer.state, 1), UINT64_MAX);
-	protocol_fastcgi.end(peer.state, 1, &peer.writer);
-	while (protocol_fastcgi.decode(peer.state, &decoding_limits, &in, &event) == DECODE_EVENT) {
-		begins += event.kind == EVENT_BEGIN;
-		bodies += event.kind == EVENT_BODY;
-	}
-	cr_expect_eq(begins, 1);
-	cr_expect_eq(bodies, 0);
-	cr_expect_eq(protocol_fastcgi.body_left(peer.state, 1), 0);
-	peer_close(&peer);
-}
-
-/* 5.1: FCGI_KEEP_CONN is each request's own. */
-Test(fastcgi, keeps)
-{
-	struct peer peer;
-
-	peer_open(&peer);
-	peer_read(&peer, BYTES(AS("\1", "\1", "\0") AS("\2", "\1", "\1") AS("\3", "\1", "\376")));
-	cr_expect(!protocol_fastcgi.keeps(peer.state, 1));
-	cr_expect(protocol_fastcgi.keeps(peer.state, 2));
-	cr_expect(!protocol_fastcgi.keeps(peer.state, 3));
-	cr_expect(!protocol_fastcgi.keeps(peer.state, 4));
-	peer_close(&peer);
-}
-
-Test(fastcgi, sniff)
-{
-	for (unsigned byte = 0; byte < 256; byte++)
-		cr_expect_eq(protocol_fastcgi.sniff((uint8_t)byte), byte == 1);
 }

@@ -201,6 +201,67 @@ static int two_cookies(struct ag_request *req)
 	return 200;
 }
 
+/* FastCGI 6.3 */
+static const struct {
+	const char *name, *value;
+	int answer;
+	const char *field;
+} variable_rows[] = {
+	{ "AUTH_METHOD", "database lookup", 0, "Variable-AUTH_METHOD" },
+	{ "A", "", 0, "Variable-A" },
+	{ "", "value", AG_INVALID, "Variable-" },
+	{ "A B", "value", AG_INVALID, "Variable-A B" },
+	{ "A:", "value", AG_INVALID, "Variable-A" },
+	{ "A\r\nB", "value", AG_INVALID, "B" },
+	{ "A", "a\r\nB: c", AG_INVALID, "Variable-A" },
+	{ "A", "a\tb", AG_INVALID, "Variable-A" },
+	{ "A", "a\x7f", AG_INVALID, "Variable-A" },
+	{ long_value, "value", AG_NOMEM, NULL },
+	{ "A", long_value, AG_NOMEM, "Variable-A" },
+};
+
+static size_t variable_row;
+
+static int sets_variable(struct ag_request *req)
+{
+	const char *name = variable_rows[variable_row].name;
+
+	if (ag_is_authorizer(req))
+		ag_set_variable(req, name, "before");
+	answer = ag_set_variable(req, name, variable_rows[variable_row].value);
+	return 200;
+}
+
+static void ask_for_variable(bool authorizer)
+{
+	begin(sets_variable);
+	loopback_head(&loop, PAIRS({ "REQUEST_METHOD", "GET" }, { "REQUEST_URI", "/" }));
+	loop.req->authorizer = authorizer;
+	loopback_end(&loop);
+	loopback_start(&loop);
+}
+
+Test(response, variables)
+{
+	memset(long_value, 'x', sizeof long_value - 1);
+	for (variable_row = 0; variable_row < COUNT(variable_rows); variable_row++) {
+		const char *field = variable_rows[variable_row].field;
+		bool set = variable_rows[variable_row].answer == 0;
+
+		ask_for_variable(true);
+		cr_expect_eq(
+		        answer, variable_rows[variable_row].answer, "%.20s: %d", field, answer);
+		if (set)
+			check_field("set", field, variable_rows[variable_row].value);
+		loopback_close(&loop);
+		ask_for_variable(false);
+		cr_expect_eq(answer, AG_INVALID, "nobody asks for them: %d", answer);
+		if (field)
+			check_field("not an authorizer", field, NULL);
+		loopback_close(&loop);
+	}
+}
+
 Test(response, redirect_and_two_cookies)
 {
 	begin(redirects);
