@@ -19,7 +19,7 @@ DAEMON = daemon/conn.c daemon/conn_in.c daemon/conn_out.c daemon/conn_trust.c \
 	daemon/scoreboard.c daemon/histogram.c daemon/reasons.c \
 	daemon/pidfile.c daemon/background.c \
 	daemon/log.c daemon/options.c daemon/config.c daemon/config_build.c \
-	daemon/config_types.c daemon/config_address.c daemon/config_keys.c
+	daemon/config_types.c daemon/config_address.c daemon/config_keys.c daemon/peers.c
 SOURCES = $(APP) $(PROTOCOLS) $(DAEMON)
 
 UNIT = tests/unit/test_scan.c tests/unit/test_spool.c tests/unit/test_http.c tests/unit/test_http_body.c \

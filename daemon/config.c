@@ -352,8 +352,7 @@ static bool check_listener(struct build *build, const struct listen_config *list
 {
 	const struct protocol *protocol = listen->protocol;
 
-	if (listen->proxy_protocol && !listen->trusted_proxies.count &&
-	        !listen->trusted_proxies.local)
+	if (listen->proxy_protocol && peers_empty(&listen->trusted_proxies))
 		return build_fail(build,
 		        "listener \"%s\" has proxy_protocol but no trusted_proxies, so it would "
 		        "close every connection: a PROXY header is believed from listed proxies "

@@ -14,6 +14,7 @@
 
 #include "../app/limits.h"
 #include "../protocols/protocol.h"
+#include "peers.h"
 
 struct options;
 
@@ -44,19 +45,6 @@ struct listen_address {
 	int fd;
 };
 
-/* A network; v4 is kept as v4-mapped v6. */
-struct cidr {
-	uint8_t address[16];
-	unsigned bits; /* 0 to 128 */
-};
-
-/* Networks, and whether Unix sockets belong to them: the word "unix" was given. */
-struct cidrs {
-	struct cidr *list;
-	size_t count;
-	bool local;
-};
-
 /* [listen X] */
 struct listen_config {
 	char *name;    /* "main" for the first -l, then "main2"... */
@@ -67,8 +55,8 @@ struct listen_config {
 	unsigned backlog;
 	unsigned mode;                /* of a Unix socket */
 	char *owner, *group;          /* of a Unix socket; NULL: as created */
-	struct cidrs allowed_clients; /* empty: every client; not to be asked for Unix sockets */
-	struct cidrs trusted_proxies; /* who may say where a request comes from */
+	struct peers allowed_clients; /* who may connect: see conn_is_allowed */
+	struct peers trusted_proxies; /* who may say where a request comes from */
 	bool proxy_protocol;          /* a PROXY header begins every connection */
 	unsigned keepalive_timeout;   /* ms */
 	uint64_t given; /* bit N: key N was set for this one, not taken from [listen] */

@@ -54,11 +54,12 @@ const struct key config_keys[] = {
 	{ LISTEN(mode), KEY_MODE, 0, 0777, "0660", "Permissions of a Unix socket." },
 	{ LISTEN(owner), KEY_TEXT, 0, 0, "", "Owner of a Unix socket; empty: unchanged." },
 	{ LISTEN(group), KEY_TEXT, 0, 0, "", "Group of a Unix socket; empty: unchanged." },
-	{ LISTEN(allowed_clients), KEY_CIDRS, 0, 0, "",
-	        "Networks that may connect by TCP, such as 10.0.0.0/8, fd00::/8; empty: all." },
+	{ LISTEN(allowed_clients), KEY_PEERS, 0, 0, "",
+	        "Networks that may connect, such as 10.0.0.0/8, fd00::/8, and for Unix sockets "
+	        "user:NAME, group:NAME; empty: all." },
 	{ LISTEN(trusted_proxies), KEY_PEERS, 0, 0, "",
-	        "Networks whose X-Forwarded-For and the like are believed, and unix; empty: "
-	        "none." },
+	        "Networks whose X-Forwarded-For and the like are believed, and unix, user:NAME, "
+	        "group:NAME; empty: none." },
 	{ LISTEN(proxy_protocol), KEY_SWITCH, 0, 1, "off",
 	        "Require a PROXY header, version 1 or 2; taken from trusted_proxies only." },
 	{ LISTEN(keepalive_timeout), KEY_TIME, 1, 24 * HOURS, "75s",

@@ -26,8 +26,7 @@ enum key_type {
 	KEY_HOST,     /* char *, in lower case; "any" is NULL */
 	KEY_PROTOCOL, /* const struct protocol *; "auto" is NULL */
 	KEY_ADDRESS,  /* char *address and `where` of a listen_config */
-	KEY_CIDRS,    /* struct cidrs; appends */
-	KEY_PEERS,    /* the same, with the word unix */
+	KEY_PEERS,    /* struct peers; appends */
 };
 
 struct key {
@@ -47,7 +46,7 @@ extern const size_t config_key_count;
 /* Whether setting the key again adds to it. */
 static inline bool key_is_list(const struct key *key)
 {
-	return key->type == KEY_CIDRS || key->type == KEY_PEERS;
+	return key->type == KEY_PEERS;
 }
 
 /* By name, or NULL. */

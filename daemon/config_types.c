@@ -229,33 +229,7 @@ static bool set_address(struct listen_config *listen, const char *text, char *er
 	return true;
 }
 
-static bool add_cidr(struct cidrs *cidrs, const char *text, char *error, size_t size)
-{
-	struct cidr cidr, *grown;
-
-	if (!cidr_parse(&cidr, text, error, size))
-		return false;
-	grown = reallocarray(cidrs->list, cidrs->count + 1, sizeof(cidr));
-	if (grown == NULL) {
-		snprintf(error, size, "out of memory");
-		return false;
-	}
-	grown[cidrs->count++] = cidr;
-	cidrs->list = grown;
-	return true;
-}
-
-static bool add_peer(
-        const struct key *key, struct cidrs *cidrs, const char *text, char *error, size_t size)
-{
-	if (key->type == KEY_CIDRS || strcmp(text, "unix") != 0)
-		return add_cidr(cidrs, text, error, size);
-	cidrs->local = true;
-	return true;
-}
-
-static bool add_cidrs(
-        const struct key *key, struct cidrs *cidrs, const char *text, char *error, size_t size)
+static bool add_peers(struct peers *peers, const char *text, char *error, size_t size)
 {
 	char *copy = strdup(text), *rest = copy, *one;
 	bool fine = copy != NULL;
@@ -263,7 +237,7 @@ static bool add_cidrs(
 	if (!fine)
 		snprintf(error, size, "out of memory");
 	while (fine && (one = strsep(&rest, ", \t")) != NULL)
-		fine = *one == '\0' || add_peer(key, cidrs, one, error, size);
+		fine = *one == '\0' || peers_add(peers, one, error, size);
 	free(copy);
 	return fine;
 }
@@ -284,31 +258,11 @@ bool key_parse(const struct key *key, void *base, const char *text, char *error,
 		return set_protocol(field_of(key, base), text, error, size);
 	case KEY_ADDRESS:
 		return set_address(base, text, error, size);
-	case KEY_CIDRS:
 	case KEY_PEERS:
-		return add_cidrs(key, field_of(key, base), text, error, size);
+		return add_peers(field_of(key, base), text, error, size);
 	default:
 		return set_integer(key, base, text, error, size);
 	}
-}
-
-/* Several lines where one would be longer than the file's reader takes. */
-static void print_cidrs(const struct key *key, const struct cidrs *cidrs, FILE *out)
-{
-	char text[CIDR_TEXT_MAX];
-
-	if (cidrs->local)
-		fprintf(out, "%s = unix%s", key->name, cidrs->count ? "\n" : "");
-	else if (cidrs->count == 0)
-		fprintf(out, "%s =", key->name);
-	for (size_t i = 0; i < cidrs->count; i++) {
-		cidr_text(&cidrs->list[i], text);
-		if (i % 3 == 0)
-			fprintf(out, "%s%s = %s", i ? "\n" : "", key->name, text);
-		else
-			fprintf(out, ", %s", text);
-	}
-	fputc('\n', out);
 }
 
 static void print_text(const char *name, const char *value, FILE *out)
@@ -348,9 +302,8 @@ void key_print(const struct key *key, const void *base, FILE *out)
 		protocol = *(const struct protocol *const *)field;
 		print_text(key->name, protocol ? protocol->name : "auto", out);
 		break;
-	case KEY_CIDRS:
 	case KEY_PEERS:
-		print_cidrs(key, field, out);
+		peers_print(field, key->name, out);
 		break;
 	default:
 		print_integer(key, load_integer(key, field), out);
@@ -360,19 +313,6 @@ void key_print(const struct key *key, const void *base, FILE *out)
 static bool copy_text(char **to, char *const *from)
 {
 	return *from == NULL || (*to = strdup(*from)) != NULL;
-}
-
-static bool copy_cidrs(struct cidrs *to, const struct cidrs *from)
-{
-	to->local = from->local;
-	if (from->count == 0)
-		return true;
-	to->list = calloc(from->count, sizeof(*to->list));
-	if (to->list == NULL)
-		return false;
-	to->count = from->count;
-	memcpy(to->list, from->list, to->count * sizeof(*to->list));
-	return true;
 }
 
 bool key_copy(const struct key *key, void *to, const void *from)
@@ -385,9 +325,8 @@ bool key_copy(const struct key *key, void *to, const void *from)
 	case KEY_ADDRESS:
 		((struct listen_config *)to)->where = ((const struct listen_config *)from)->where;
 		return copy_text(field_of(key, to), field_of(key, from));
-	case KEY_CIDRS:
 	case KEY_PEERS:
-		return copy_cidrs(field_of(key, to), field_of(key, from));
+		return peers_copy(field_of(key, to), field_of(key, from));
 	default:
 		memcpy(field_of(key, to), field_of(key, from), key->width);
 		return true;
@@ -405,9 +344,8 @@ void key_clear(const struct key *key, void *base)
 	case KEY_ADDRESS:
 		free(*(char **)field);
 		break;
-	case KEY_CIDRS:
 	case KEY_PEERS:
-		free(((struct cidrs *)field)->list);
+		peers_clear(field);
 		break;
 	default:
 		break;

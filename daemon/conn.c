@@ -341,6 +341,8 @@ void conn_open(struct listener *listener, int fd, const struct sockaddr *peer)
 		conn->next->previous = conn;
 	worker->conns = conn;
 	worker->conn_count++;
+	conn->vouched = conn->family == AF_UNIX &&
+	                peers_have_unix(&listener->config->trusted_proxies, fd);
 	conn->unproxied = listener->config->proxy_protocol;
 	if (!conn->unproxied || conn_trusts_peer(conn))
 		take_input(conn);

@@ -13,6 +13,9 @@
 /* Takes over an accepted descriptor; what it holds already is read and answered at once. */
 void conn_open(struct listener *listener, int fd, const struct sockaddr *peer);
 
+/* Whether allowed_clients lets the peer in; if not, the log says so. */
+bool conn_is_allowed(const struct listener *listener, int fd, const struct sockaddr *peer);
+
 /* The worker drains: idle connections close, the others after their answers. */
 void conn_drain(struct conn *conn);
 

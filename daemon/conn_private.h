@@ -45,6 +45,7 @@ struct conn {
 	bool unproxied; /* the PROXY header that must come first is not complete */
 	bool greeted;   /* the first byte behind it has come */
 	bool yields;    /* a handler gives others a turn */
+	bool vouched;   /* a Unix peer that is one of trusted_proxies */
 	alignas(16) unsigned char decoder[];
 };
 

@@ -1,18 +1,58 @@
-/* Whom a connection believes about where it came from: PROXY headers and forwarding fields. */
+/* Who may connect, and whom a connection believes about where it came from: PROXY headers and
+ * forwarding fields. */
 #include "conn_private.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "../protocols/forwarded.h"
 #include "../protocols/proxy.h"
+#include "log.h"
+
+/* Networks bind TCP peers, users and groups Unix peers; where only networks are listed, the mode of
+ * a Unix socket says who may connect. */
+static bool is_listed(const struct peers *allowed, int fd, const struct sockaddr *peer)
+{
+	if (peer->sa_family == AF_UNIX)
+		return !allowed->id_count || peers_have_unix(allowed, fd);
+	return cidr_match(allowed->list, allowed->count, peer);
+}
+
+static void peer_name(int fd, const struct sockaddr *peer, char *name, size_t size)
+{
+	struct ucred who;
+	socklen_t length = sizeof(who);
+
+	if (peer->sa_family != AF_UNIX)
+		socket_name(peer, sizeof(struct sockaddr_storage), name, size);
+	else if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &length) == 0)
+		snprintf(name, size, "uid %u, gid %u", who.uid, who.gid);
+	else
+		snprintf(name, size, "a Unix peer");
+}
+
+bool conn_is_allowed(const struct listener *listener, int fd, const struct sockaddr *peer)
+{
+	const struct peers *allowed = &listener->config->allowed_clients;
+	char name[SOCKET_NAME_MAX];
+
+	if (peers_empty(allowed) || is_listed(allowed, fd, peer))
+		return true;
+	if (log_wants(LOG_LEVEL_INFO)) {
+		peer_name(fd, peer, name, sizeof(name));
+		log_line(LOG_LEVEL_INFO, "%s from %s: refused: not one of allowed_clients",
+		        listener->bound->name, name);
+	}
+	return false;
+}
 
 bool conn_trusts_peer(const struct conn *conn)
 {
-	const struct cidrs *trusted = &conn->listener->config->trusted_proxies;
+	const struct peers *trusted = &conn->listener->config->trusted_proxies;
 	struct sockaddr_storage peer = conn_peer(conn);
 
 	if (conn->family == AF_UNIX)
-		return trusted->local;
+		return conn->vouched;
 	return cidr_match(trusted->list, trusted->count, (struct sockaddr *)&peer);
 }
 
@@ -28,6 +68,8 @@ static void take_source(struct conn *conn, const struct proxy_header *header)
 	if (header->family == PROXY_UNKNOWN)
 		return;
 	conn->family = families[header->family];
+	/* a Unix client of the proxy: who it runs as was not told */
+	conn->vouched = conn->listener->config->trusted_proxies.local;
 	memcpy(conn->address, header->source.address, sizeof(conn->address));
 	conn->port = header->source.port;
 }
@@ -52,17 +94,19 @@ bool conn_take_proxy(struct conn *conn, struct span *in)
 	}
 }
 
+/* Of a Unix peer that a gateway names only "unix" can stand for it: its own is not it. */
 static bool trusts(const void *list, const uint8_t *address)
 {
-	const struct cidrs *trusted = list;
+	const struct conn *conn = list;
+	const struct peers *trusted = &conn->listener->config->trusted_proxies;
 
-	return address ? cidr_has(trusted->list, trusted->count, address) : trusted->local;
+	if (address)
+		return cidr_has(trusted->list, trusted->count, address);
+	return conn->protocol->direct ? conn->vouched : trusted->local;
 }
 
 bool conn_forwarded(const struct conn *conn, struct env *env)
 {
-	const struct cidrs *trusted = &conn->listener->config->trusted_proxies;
-
-	return (!trusted->count && !trusted->local) ||
-	       forwarded_apply(env, (struct trust){ trusts, trusted });
+	return peers_empty(&conn->listener->config->trusted_proxies) ||
+	       forwarded_apply(env, (struct trust){ trusts, conn });
 }

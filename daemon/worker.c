@@ -121,14 +121,6 @@ static void on_resume(evutil_socket_t fd, short what, void *argument)
 	worker->paused = false;
 }
 
-static bool is_allowed(const struct listen_config *config, const struct sockaddr *peer)
-{
-	const struct cidrs *allowed = &config->allowed_clients;
-
-	return !allowed->count || peer->sa_family == AF_UNIX ||
-	       cidr_match(allowed->list, allowed->count, peer);
-}
-
 static bool is_shortage(int error)
 {
 	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
@@ -151,7 +143,7 @@ static void on_acceptable(evutil_socket_t fd, short what, void *argument)
 				pause_accepting(listener->worker);
 			return;
 		}
-		if (is_allowed(listener->config, (struct sockaddr *)&peer))
+		if (conn_is_allowed(listener, client, (struct sockaddr *)&peer))
 			conn_open(listener, client, (struct sockaddr *)&peer);
 		else
 			close(client);

@@ -336,6 +336,8 @@ static const char *const printed[] = {
 };
 
 Test(config, print_reads_back)
+	"-l|unix:/"
+	"x|-s|listen.trusted_proxies=user:0,group:root,::1|-s|listen.proxy_protocol=on|x.so",
 {
 	for (size_t i = 0; i < COUNT(printed); i++) {
 		struct config *config = load_good(printed[i]), *again;

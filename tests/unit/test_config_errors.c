@@ -160,9 +160,15 @@ static const struct error_row file_errors[] = {
 	{ IN_LISTEN("allowed_clients = 10.0.0.0/8, x"),
 	        "FILE:3: bad value \"10.0.0.0/8, x\" for \"allowed_clients\" in [listen a]; "
 	        "\"x\" is no network such as 10.0.0.0/8 or fd00::/8" },
-	{ IN_LISTEN("allowed_clients = unix"),
-	        "FILE:3: bad value \"unix\" for \"allowed_clients\" in [listen a]; "
-	        "\"unix\" is no network such as 10.0.0.0/8 or fd00::/8" },
+	{ IN_LISTEN("allowed_clients = ::1, user:no-such"),
+	        "FILE:3: bad value \"::1, user:no-such\" for \"allowed_clients\" in [listen a]; "
+	        "there is no user \"no-such\" on this system" },
+	{ IN_LISTEN("trusted_proxies = group:4294967295"),
+	        "FILE:3: bad value \"group:4294967295\" for \"trusted_proxies\" in [listen a]; "
+	        "there is no group \"4294967295\" on this system" },
+	{ IN_LISTEN("trusted_proxies = group:"),
+	        "FILE:3: bad value \"group:\" for \"trusted_proxies\" in [listen a]; "
+	        "no name after \"group:\"" },
 	{ IN_LISTEN("trusted_proxies = unix, Unix"),
 	        "FILE:3: bad value \"unix, Unix\" for \"trusted_proxies\" in [listen a]; "
 	        "\"Unix\" is no network such as 10.0.0.0/8 or fd00::/8" },
