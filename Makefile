@@ -226,5 +226,5 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
--include $(PLAIN_OBJECTS:.o=.d) $(SANE_OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) \
+-include $(PLAIN_OBJECTS:.o=.d) $(SANE_OBJECTS:.o=.d) $(ASAN)/daemon/main.d $(TEST_OBJECTS:.o=.d) \
 	$(wildcard $(FUZZ)/obj/*/*.d $(FUZZ)/obj/*/*/*.d)
