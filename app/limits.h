@@ -2,6 +2,7 @@
 #ifndef APP_LIMITS_H
 #define APP_LIMITS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,7 @@ struct limits {
 	unsigned header_timeout; /* ms from a request's first byte to the end of its head */
 	unsigned body_timeout;   /* ms without a byte while a handler waits for the body */
 	unsigned write_timeout;  /* ms without progress while a client takes the answer */
+	bool underscores;        /* header names may have them; from [listen], not [limits] */
 };
 
 #endif

@@ -58,6 +58,7 @@ struct listen_config {
 	struct peers allowed_clients; /* who may connect: see conn_is_allowed */
 	struct peers trusted_proxies; /* who may say where a request comes from */
 	bool proxy_protocol;          /* a PROXY header begins every connection */
+	bool underscores;             /* in header names of HTTP */
 	unsigned keepalive_timeout;   /* ms */
 	uint64_t given; /* bit N: key N was set for this one, not taken from [listen] */
 };

@@ -62,6 +62,9 @@ const struct key config_keys[] = {
 	        "group:NAME; empty: none." },
 	{ LISTEN(proxy_protocol), KEY_SWITCH, 0, 1, "off",
 	        "Require a PROXY header, version 1 or 2; taken from trusted_proxies only." },
+	{ LISTEN(underscores), KEY_SWITCH, 0, 1, "off",
+	        "Take header names with underscores by HTTP; off: dropped, as X_Foo would pass for "
+	        "X-Foo." },
 	{ LISTEN(keepalive_timeout), KEY_TIME, 1, 24 * HOURS, "75s",
 	        "Longest wait for the next request on an open connection." },
 

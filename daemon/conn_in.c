@@ -221,7 +221,7 @@ void conn_decode(struct conn *conn, struct span *in)
 		return;
 	while (conn->protocol && !conn_is_full(conn)) {
 		enum decode_result result = conn->protocol->decode(
-		        conn->decoder, conn->worker->runtime.limits, in, &event);
+		        conn->decoder, &conn->listener->limits, in, &event);
 
 		if (result == DECODE_MORE)
 			return;

@@ -161,6 +161,8 @@ static bool listeners_open(struct worker *worker, const struct bound *bound, siz
 		listener->worker = worker;
 		listener->bound = &bound[i];
 		listener->config = &worker->config->listen[bound[i].listener];
+		listener->limits = worker->config->limits;
+		listener->limits.underscores = listener->config->underscores;
 		deadlines_add(&worker->clock, &listener->keepalive,
 		        listener->config->keepalive_timeout, conn_idle_expired);
 		if (event_assign(&listener->event, worker->base, bound[i].fd, EV_READ | EV_PERSIST,

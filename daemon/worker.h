@@ -29,6 +29,7 @@ struct listener {
 	const struct listen_config *config;
 	const struct bound *bound;
 	struct deadline_list keepalive;
+	struct limits limits; /* the worker's, and what is decoded otherwise here */
 };
 
 struct worker {

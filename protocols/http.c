@@ -237,7 +237,7 @@ static enum step on_fields(struct turn *turn)
 		if (result == LINE_NONE)
 			return finish_head(turn);
 		if (result == LINE_TEXT) {
-			if (http_field(http, field.name, field.value) == FIELD_PASS)
+			if (http_field(http, turn->limits, field.name, field.value) == FIELD_PASS)
 				event->pairs[event->count++] = field;
 			take_line(turn);
 		}

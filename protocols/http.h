@@ -111,7 +111,8 @@ bool http_method_begins(struct http *http, uint8_t first);
 bool http_request_line(struct http *http, struct span line, size_t method, struct http_line *parts);
 
 /* Obeys a field that the decoder itself needs, refuses it where it is wrong. */
-enum field_use http_field(struct http *http, struct span name, struct span value);
+enum field_use http_field(
+        struct http *http, const struct limits *limits, struct span name, struct span value);
 
 /* Judges the head as a whole once its last line is there. */
 bool http_head_complete(struct http *http);

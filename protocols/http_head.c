@@ -255,16 +255,26 @@ static const struct field_rule {
 	{ NAME("Expect"), 0, obey_expect, NULL },
 };
 
-/* X_Foo and X.Foo would become the same variable as X-Foo: such names are dropped. */
-static bool is_plain(struct span name)
+/* With an underscore these would become variables that other fields decide. */
+static bool is_disguised(struct span name)
 {
-	for (size_t i = 0; i < name.length; i++)
-		if (!is_alnum(name.data[i]) && name.data[i] != '-')
-			return false;
-	return true;
+	return scan_same(name, "content_length") || scan_same(name, "content_type") ||
+	       scan_same(name, "transfer_encoding");
 }
 
-enum field_use http_field(struct http *http, struct span name, struct span value)
+/* X_Foo and X.Foo would become the same variable as X-Foo: such names are dropped, but X_Foo where
+ * underscores are wanted. */
+static bool is_plain(struct span name, bool underscores)
+{
+	for (size_t i = 0; i < name.length; i++)
+		if (!is_alnum(name.data[i]) && name.data[i] != '-' &&
+		        !(underscores && name.data[i] == '_'))
+			return false;
+	return !underscores || !is_disguised(name);
+}
+
+enum field_use http_field(
+        struct http *http, const struct limits *limits, struct span name, struct span value)
 {
 	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
 		const struct field_rule *rule = &rules[i];
@@ -282,7 +292,7 @@ enum field_use http_field(struct http *http, struct span name, struct span value
 			return FIELD_DROP;
 		return FIELD_PASS;
 	}
-	return is_plain(name) ? FIELD_PASS : FIELD_DROP;
+	return is_plain(name, limits->underscores) ? FIELD_PASS : FIELD_DROP;
 }
 
 bool http_head_complete(struct http *http)

@@ -110,6 +110,159 @@ Test(trust, over_unix_sockets, .timeout = 120)
 	}
 }
 
+/* ---- Unix peers by their credentials ---- */
+
+#define GROUP 4242 /* that the test is in, where it may be */
+
+static const struct credentials_row {
+	const char *peers; /* %u: our uid, gid, or one more than that */
+	bool other, is_gid;
+	bool known;
+} credentials[] = {
+	{ "user:%u", false, false, true },
+	{ "user:%u", true, false, false },
+	{ "group:%u", false, true, true },
+	{ "group:%u", true, true, false },
+	{ "10.0.0.0/8, user:%u", true, false, false },
+	{ "group:0000012345 user:%u", false, false, true },
+	{ "unix, user:%u", true, false, true },
+};
+
+static const char *set_peers(const char *key, const struct credentials_row *row, char set[128])
+{
+	int used = snprintf(set, 128, "listen.%s=", key);
+	unsigned id = row->is_gid ? getegid() : geteuid();
+
+	snprintf(set + used, 128 - (size_t)used, row->peers, id + row->other);
+	return set;
+}
+
+static const char *start_on_unix(struct daemon *daemon, const char *setting)
+{
+	const char *path = support_path("peers.sock");
+	static char listen[200];
+
+	snprintf(listen, sizeof listen, "unix:%s", path);
+	daemon_start(daemon, 1, "-w", "1", "-l", listen, "-s", setting, "env", NULL);
+	return listen;
+}
+
+static void check_refused(struct daemon *daemon, const char *address, const char *log)
+{
+	struct client client;
+
+	client_open(&client, address);
+	client_read_all(&client);
+	cr_expect_eq(client.in.length, 0);
+	client_close(&client);
+	daemon_expect(daemon, log);
+}
+
+Test(trust, allowed_by_credentials, .timeout = 60)
+{
+	for (size_t i = 0; i < COUNT(credentials); i++) {
+		struct response response;
+		struct daemon daemon;
+		char set[128], log[128];
+		const char *address = start_on_unix(
+		        &daemon, set_peers("allowed_clients", &credentials[i], set));
+
+		if (credentials[i].known) {
+			http_get(address, "/", &response);
+			cr_expect_eq(response.status, 200, "%s", set);
+			response_free(&response);
+		} else {
+			snprintf(log, sizeof log,
+			        "from uid %u, gid %u: refused: not one of allowed_clients",
+			        geteuid(), getegid());
+			check_refused(&daemon, address, log);
+		}
+		daemon_stop(&daemon);
+	}
+}
+
+Test(trust, believed_by_credentials, .timeout = 60)
+{
+	for (size_t i = 0; i < COUNT(credentials); i++) {
+		struct response response;
+		struct daemon daemon;
+		char set[128];
+		const char *address = start_on_unix(
+		        &daemon, set_peers("trusted_proxies", &credentials[i], set));
+
+		http_request(address, "GET", "/", fields, NULL, 0, &response);
+		json_expect(response.body.data, "env/REMOTE_ADDR",
+		        credentials[i].known ? CLAIMED : "unix:");
+		response_free(&response);
+		daemon_stop(&daemon);
+	}
+}
+
+/* Membership counts, not the group a peer runs with alone. */
+Test(trust, allowed_by_another_group, .timeout = 60)
+{
+	const gid_t group = GROUP;
+	struct response response;
+	struct daemon daemon;
+	const char *address;
+
+	if (setgroups(1, &group) < 0)
+		cr_skip_test("not root: groups can't be changed");
+	address = start_on_unix(&daemon, "listen.allowed_clients=group:4242");
+	http_get(address, "/", &response);
+	cr_expect_eq(response.status, 200);
+	response_free(&response);
+	daemon_stop(&daemon);
+}
+
+/* A gateway that we know says that its own client came by a Unix socket: that one we don't know. */
+Test(trust, credentials_are_the_gateways, .timeout = 60)
+{
+	static const char *const variables[] = { "REQUEST_METHOD", "GET", "REQUEST_URI", "/",
+		"REMOTE_ADDR", "unix:", "HTTP_X_FORWARDED_FOR", CLAIMED, NULL };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct response response;
+		struct daemon daemon;
+		char set[128];
+		const char *address = start_on_unix(
+		        &daemon, i ? UNIX : set_peers("trusted_proxies", &credentials[0], set));
+
+		gate_request("scgi", address, variables, NULL, 0, &response);
+		json_expect(response.body.data, "env/REMOTE_ADDR", i ? CLAIMED : "unix:");
+		response_free(&response);
+		daemon_stop(&daemon);
+	}
+}
+
+/* ---- names that pass for others ---- */
+
+static const struct underscore_row {
+	const char *set, *fields, *value;
+} underscores[] = {
+	{ "listen.underscores=off", "X_Foo: 1\r\n", NULL },
+	{ "listen.underscores=off", "X_Foo: 1\r\nX-Foo: 2\r\n", "2" },
+	{ "listen.underscores=on", "X_Foo: 1\r\n", "1" },
+	{ "listen.underscores=on", "X_Foo: 1\r\nX-Foo: 2\r\n", "1, 2" },
+};
+
+Test(trust, underscores, .timeout = 60)
+{
+	for (size_t i = 0; i < COUNT(underscores); i++) {
+		struct response response;
+		struct daemon daemon;
+
+		daemon_start(&daemon, 1, "-w", "1", "-l", "127.0.0.1:0", "-s", underscores[i].set,
+		        "env", NULL);
+		http_request(daemon_address(&daemon), "GET", "/", underscores[i].fields, NULL, 0,
+		        &response);
+		cr_expect_eq(response.status, 200);
+		json_expect(response.body.data, "env/HTTP_X_FOO", underscores[i].value);
+		response_free(&response);
+		daemon_stop(&daemon);
+	}
+}
+
 /* ---- PROXY headers ---- */
 
 #define SIGNATURE   "\r\n\r\n\0\r\nQUIT\n"

@@ -113,6 +113,22 @@ Test(http, target)
 	CHECK(rows);
 }
 
+/* Those that a name with a hyphen decides stay out. */
+Test(http, underscores)
+{
+	static const struct decoding_row rows[] = {
+		GOOD_FIELDS("X_A: 1\r\nX.A: 2\r\nX~: 3\r\nX-A: 4\r\n_: 5\r\n",
+		        "1 field X_A: 1\n1 field X-A: 4\n1 field _: 5\n"),
+		GOOD_FIELDS("Content_Length: 4\r\nTRANSFER_ENCODING: chunked\r\nContent_Type: a\r\n"
+		            "Content_Lengths: 4\r\n",
+		        "1 field Content_Lengths: 4\n"),
+	};
+	struct limits limits = decoding_limits;
+
+	limits.underscores = true;
+	decoding_check(&protocol_http, &limits, rows, COUNT(rows));
+}
+
 Test(http, fields)
 {
 	static const struct decoding_row rows[] = {
