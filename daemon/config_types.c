@@ -267,7 +267,8 @@ bool key_parse(const struct key *key, void *base, const char *text, char *error,
 
 static void print_text(const char *name, const char *value, FILE *out)
 {
-	fprintf(out, "%s =%s%s\n", name, value ? " " : "", value ? value : "");
+	/* inih takes a semicolon behind a blank for a comment */
+	fprintf(out, "%s =%s%s\n", name, value && *value != ';' ? " " : "", value ? value : "");
 }
 
 static void print_integer(const struct key *key, uint64_t value, FILE *out)
