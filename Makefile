@@ -15,7 +15,8 @@ PROTOCOLS = protocols/protocols.c protocols/scan.c protocols/cgi.c protocols/fas
 	protocols/fastcgi_record.c protocols/scgi.c protocols/uwsgi.c protocols/http.c \
 	protocols/http_head.c protocols/http_chunk.c protocols/proxy.c protocols/forwarded.c
 DAEMON = daemon/conn.c daemon/conn_in.c daemon/conn_out.c daemon/conn_trust.c \
-	daemon/worker.c daemon/deadline.c daemon/master.c daemon/socket.c daemon/privileges.c \
+	daemon/worker.c daemon/deadline.c daemon/master.c daemon/crew.c daemon/reload.c \
+	daemon/generation.c daemon/control.c daemon/socket.c daemon/privileges.c \
 	daemon/scoreboard.c daemon/histogram.c daemon/reasons.c \
 	daemon/pidfile.c daemon/background.c \
 	daemon/log.c daemon/options.c daemon/config.c daemon/config_build.c \
@@ -34,7 +35,7 @@ UNIT = tests/unit/test_scan.c tests/unit/test_spool.c tests/unit/test_http.c tes
 	tests/unit/test_forwarded.c tests/unit/test_pidfile.c
 E2E = tests/e2e/test_fuzz.c tests/e2e/test_gates.c tests/e2e/test_nginx.c tests/e2e/test_same.c \
 	tests/e2e/test_spawn.c tests/e2e/test_daemon.c tests/e2e/test_workers.c tests/e2e/test_trust.c \
-	tests/e2e/test_background.c tests/e2e/test_authorizer.c \
+	tests/e2e/test_background.c tests/e2e/test_authorizer.c tests/e2e/test_reload.c \
 	tests/e2e/gateways/test_matrix.c tests/e2e/gateways/cases.c tests/e2e/gateways/limits.c
 SUPPORT = tests/support/decoding.c tests/support/support.c tests/support/process.c \
 	tests/support/daemon.c tests/support/client.c tests/support/gates.c tests/support/json.c \

@@ -21,6 +21,9 @@ struct options;
 /* Enough for any message below; a longer one is cut. */
 #define CONFIG_ERROR_MAX 1024
 
+/* Most worker processes of one generation. */
+#define WORKERS_MAX 1024
+
 /* [daemon]; times in ms, no text is "". */
 struct daemon_config {
 	unsigned workers;                         /* never 0: "auto" has become a number */
@@ -28,7 +31,9 @@ struct daemon_config {
 	bool daemonize;
 	unsigned open_files; /* RLIMIT_NOFILE to ask for */
 	unsigned graceful_timeout;
-	size_t stack_size; /* bytes of one task's stack */
+	unsigned start_timeout; /* for a worker to be ready */
+	unsigned reload_watch;  /* that new workers must live before the old ones drain */
+	size_t stack_size;      /* bytes of one task's stack */
 };
 
 enum address_kind {

@@ -27,7 +27,7 @@ const struct section config_sections[SECTION_COUNT] = {
 #define APP(name)          SECTION_APP, #name, FIELD(app_config, name)
 
 const struct key config_keys[] = {
-	{ DAEMON(workers), KEY_COUNT, 0, 1024, "auto",
+	{ DAEMON(workers), KEY_COUNT, 0, WORKERS_MAX, "auto",
 	        "Worker processes; auto is one per usable CPU." },
 	{ DAEMON(user), KEY_TEXT, 0, 0, "",
 	        "User to run as when started by root; empty: unchanged." },
@@ -41,6 +41,10 @@ const struct key config_keys[] = {
 	        "Directory to work in; empty: where it was started." },
 	{ DAEMON(graceful_timeout), KEY_TIME, 0, 24 * HOURS, "30s",
 	        "Longest wait for requests in flight at a graceful stop." },
+	{ DAEMON(start_timeout), KEY_TIME, SECONDS, 24 * HOURS, "60s",
+	        "Longest wait for a new worker to load its applications." },
+	{ DAEMON(reload_watch), KEY_TIME, 0, HOURS, "3s",
+	        "How long the workers of a reload must live beside the old ones, which then end." },
 	{ DAEMON(stack_size), KEY_SIZE, 64 * KIB, GIB, "256K",
 	        "Address space of one request's stack; only touched pages cost memory." },
 

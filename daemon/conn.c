@@ -148,7 +148,7 @@ static struct deadline_list *deadline_now(const struct conn *conn)
 		return NULL;
 	if (conn->protocol->body_left(conn->decoder, 1) && !conn->protocol->multiplexes)
 		return &worker->body;
-	return &conn->listener->keepalive;
+	return worker->draining ? &worker->leave : &conn->listener->keepalive;
 }
 
 static void watch_deadline(struct conn *conn)
@@ -224,7 +224,8 @@ static void conn_rest(struct conn *conn)
 		conn_close(conn, CLOSE_ANSWERED, NULL);
 	else if (conn->eof)
 		conn_close(conn, CLOSE_PEER, NULL);
-	else if (conn->worker->draining && conn->greeted && !head_begun(conn))
+	else if (conn->worker->draining && !conn->worker->softly && conn->greeted &&
+	         !head_begun(conn))
 		conn_close(conn, CLOSE_DRAINED, NULL);
 	else
 		conn_watch(conn);
@@ -415,6 +416,11 @@ void conn_write_expired(struct deadline *deadline)
 void conn_idle_expired(struct deadline *deadline)
 {
 	conn_close(conn_of(deadline), CLOSE_IDLE, NULL);
+}
+
+void conn_leave_expired(struct deadline *deadline)
+{
+	conn_close(conn_of(deadline), CLOSE_DRAINED, NULL);
 }
 
 void conn_linger_expired(struct deadline *deadline)

@@ -30,6 +30,7 @@ void conn_header_expired(struct deadline *deadline);
 void conn_body_expired(struct deadline *deadline);
 void conn_write_expired(struct deadline *deadline);
 void conn_idle_expired(struct deadline *deadline);
+void conn_leave_expired(struct deadline *deadline);
 void conn_linger_expired(struct deadline *deadline);
 
 #endif

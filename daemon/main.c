@@ -17,9 +17,7 @@
 /* What main hands to the steps: all of it lives as long as the process. */
 struct daemon {
 	struct options options;
-	struct config *config;
-	struct bound *bound;
-	size_t bound_count;
+	char *pidfile_path; /* the configuration may change */
 	struct pidfile pidfile;
 	int announce; /* when daemonized: for background_announce; else -1 */
 };
@@ -34,73 +32,17 @@ static int fail(int status, const char *line)
 	return status;
 }
 
-/* Without listeners of its own: descriptor 0, then systemd's sockets, then the default. */
-static bool find_listeners(struct config *config, char *error, size_t size)
-{
-	char address[32];
-
-	if (config->listen_count)
-		return true;
-	if (socket_listens(STDIN_FILENO))
-		return config_add_listener(config, "fd:0", error, size);
-	int inherited = socket_from_systemd();
-
-	for (int fd = 3; fd < 3 + inherited; fd++) {
-		snprintf(address, sizeof(address), "fd:%d", fd);
-		if (!config_add_listener(config, address, error, size))
-			return false;
-	}
-	return inherited || config_add_listener(config, "127.0.0.1:8888", error, size);
-}
-
-static bool open_sockets(struct daemon *daemon, char *error, size_t size)
-{
-	struct config *config = daemon->config;
-
-	daemon->bound = calloc(config->listen_count, sizeof(*daemon->bound));
-	if (!daemon->bound) {
-		snprintf(error, size, "no memory");
-		return false;
-	}
-	for (size_t i = 0; i < config->listen_count; i++) {
-		daemon->bound[i].listener = i;
-		if (!socket_open(&daemon->bound[i], &config->listen[i], error, size))
-			return false;
-		daemon->bound_count++;
-	}
-	return true;
-}
-
-static void close_sockets(struct daemon *daemon)
-{
-	for (size_t i = 0; i < daemon->bound_count; i++)
-		socket_close(&daemon->bound[i]);
-	free(daemon->bound);
-}
-
-/* -t: everything but the sockets. */
-static int check(const struct config *config)
-{
-	char error[512];
-	struct host *host = host_load(config, error, sizeof(error));
-
-	if (!host)
-		return fail(EXIT_USAGE, error);
-	host_free(host);
-	return 0;
-}
-
-static void on_ready(void *data)
+static void on_ready(void *data, const struct generation *generation)
 {
 	struct daemon *daemon = data;
 
 	if (!pidfile_write(&daemon->pidfile))
 		log_line(LOG_LEVEL_WARNING, "can't write %s: %s", daemon->pidfile.path,
 		        strerror(errno));
-	for (size_t i = 0; i < daemon->bound_count; i++) {
-		const struct protocol *protocol = daemon->config->listen[i].protocol;
+	for (size_t i = 0; i < generation->bound_count; i++) {
+		const struct protocol *protocol = generation->config->listen[i].protocol;
 
-		fprintf(stderr, "anygate: listening on %s (%s)\n", daemon->bound[i].name,
+		fprintf(stderr, "anygate: listening on %s (%s)\n", generation->bound[i].name,
 		        protocol ? protocol->name : "auto");
 	}
 	if (daemon->announce >= 0)
@@ -108,11 +50,19 @@ static void on_ready(void *data)
 	daemon->announce = -1;
 }
 
-static bool daemonize(struct daemon *daemon)
+static bool daemonize(struct daemon *daemon, const struct config *config)
 {
-	if (daemon->config->daemon.daemonize)
+	if (config->daemon.daemonize)
 		daemon->announce = background_enter();
-	return !daemon->config->daemon.daemonize || daemon->announce >= 0;
+	return !config->daemon.daemonize || daemon->announce >= 0;
+}
+
+static bool take_pidfile(
+        struct daemon *daemon, const struct config *config, char *error, size_t size)
+{
+	if (config->daemon.pidfile)
+		daemon->pidfile_path = strdup(config->daemon.pidfile);
+	return pidfile_take(&daemon->pidfile, daemon->pidfile_path, error, size);
 }
 
 static bool enter_directory(const struct config *config, char *error, size_t size)
@@ -137,51 +87,66 @@ static bool open_log(const struct config *config, char *error, size_t size)
 
 static int serve(struct daemon *daemon)
 {
-	struct config *config = daemon->config;
+	struct generation *first;
 	char error[CONFIG_ERROR_MAX];
-	pid_t own;
 	int status = 1;
 
 	master_block_signals(); /* one that comes before the workers are up is acted on then */
-	if (!find_listeners(config, error, sizeof(error)))
+	first = generation_parse(&daemon->options, error, sizeof(error));
+	if (!first)
 		return fail(EXIT_USAGE, error);
-	privileges_open_files(config->daemon.open_files);
-	if (!open_log(config, error, sizeof(error)) ||
-	        !enter_directory(config, error, sizeof(error)) ||
-	        !open_sockets(daemon, error, sizeof(error)) ||
-	        !pidfile_take(&daemon->pidfile, config->daemon.pidfile, error, sizeof(error)))
+	privileges_open_files(first->config->daemon.open_files);
+	if (!open_log(first->config, error, sizeof(error)) ||
+	        !enter_directory(first->config, error, sizeof(error)) ||
+	        !generation_open(first, NULL, error, sizeof(error)) ||
+	        !take_pidfile(daemon, first->config, error, sizeof(error)))
 		fail(status, error);
-	else if (!daemonize(daemon))
+	else if (!daemonize(daemon, first->config))
 		fail(status, "can't fork");
 	else {
-		own = getpid();
-		status = master_run(config, daemon->bound, daemon->bound_count, on_ready, daemon);
-		if (getpid() != own) { /* a worker: what is the master's is left alone */
-			free(daemon->bound);
-			return status;
-		}
+		status = master_run(&daemon->options, first, on_ready, daemon);
+		first = NULL;
 	}
-	close_sockets(daemon);
+	generation_free(first, NULL);
 	pidfile_remove(&daemon->pidfile);
+	free(daemon->pidfile_path);
+	return status;
+}
+
+/* -t: everything but the sockets. */
+static int check(const struct config *config)
+{
+	char error[512];
+	struct host *host = host_load(config, error, sizeof(error));
+
+	if (!host)
+		return fail(EXIT_USAGE, error);
+	host_free(host);
+	return 0;
+}
+
+/* What needs the configuration only. */
+static int look(const struct options *options)
+{
+	char error[CONFIG_ERROR_MAX];
+	struct config *config = config_load(options, error, sizeof(error));
+	int status = 0;
+
+	if (!config)
+		return fail(EXIT_USAGE, error);
+	if (options->action == OPTIONS_CHECK)
+		status = check(config);
+	else
+		config_print(config, stdout);
+	config_free(config);
 	return status;
 }
 
 static int run(struct daemon *daemon)
 {
-	char error[CONFIG_ERROR_MAX];
-
 	if (options_answer(&daemon->options, stdout))
 		return 0;
-	daemon->config = config_load(&daemon->options, error, sizeof(error));
-	if (!daemon->config)
-		return fail(EXIT_USAGE, error);
-	if (daemon->options.action == OPTIONS_PRINT_CONFIG) {
-		config_print(daemon->config, stdout);
-		return 0;
-	}
-	if (daemon->options.action == OPTIONS_CHECK)
-		return check(daemon->config);
-	return serve(daemon);
+	return daemon->options.action == OPTIONS_RUN ? serve(daemon) : look(&daemon->options);
 }
 
 int main(int argc, char **argv)
@@ -196,7 +161,6 @@ int main(int argc, char **argv)
 		status = run(&daemon);
 	else
 		fail(status, error);
-	config_free(daemon.config);
 	options_free(&daemon.options);
 	return status;
 }

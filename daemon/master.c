@@ -1,18 +1,15 @@
-#include "master.h"
-
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "log.h"
-#include "privileges.h"
-#include "worker.h"
+#include "master_private.h"
 
 /* Deaths in a row that are answered at once; after that one start a second. */
 #define FAST_RESTARTS 5
@@ -21,232 +18,229 @@
 /* A worker that lives this long is no crash loop. */
 #define STABLE_MS 10000
 
-/* What a worker gets beyond graceful_timeout before it is killed, in ms. */
+/* What workers get beyond graceful_timeout before they are killed, in ms. */
 #define KILL_AFTER_MS 2000
 
-struct child {
-	pid_t pid; /* 0: to be started at `due` */
-	uint64_t started, due;
-};
+/* Slots of the scoreboard, at least: several generations may drain at a time. */
+#define SLOTS_MIN 256
 
-struct master {
-	const struct config *config;
-	const struct bound *bound;
-	size_t bound_count;
-	struct child *children; /* worker N is children[N - 1] */
-	size_t count;
-	unsigned deaths; /* in a row, of workers that had just started */
-	bool stopping;
-	uint64_t kill_at; /* ms; when stopping */
-	sigset_t signals;
-};
+/* ---- who died, who is ready ---- */
 
-/* What fork() returned in a child: the master's loop must not go on in it. */
-enum spawned {
-	SPAWN_MASTER,
-	SPAWN_WORKER, /* this process was a worker and is done */
-	SPAWN_FAILED,
-};
-
-static uint64_t now_ms(void)
+/* How a worker has ended, for the log; why, where it knew. */
+static void describe_death(const struct child *child, int status, char *text, size_t size)
 {
-	struct timespec now;
+	unsigned long long age = now_ms() - child->started;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static int run_child(const struct master *master, size_t index, int ready)
-{
-	char error[256];
-
-	sigprocmask(SIG_UNBLOCK, &master->signals, NULL);
-	if (!privileges_drop(&master->config->daemon, error, sizeof(error))) {
-		fprintf(stderr, "anygate: %s\n", error);
-		return 1;
-	}
-	return worker_run(
-	        master->config, master->bound, master->bound_count, (int)index + 1, ready);
-}
-
-/* Starts worker `index`; in it, `*status` is its exit status. Waits until it is ready. */
-static enum spawned spawn(struct master *master, size_t index, int *status)
-{
-	struct child *child = &master->children[index];
-	int pipe_ends[2];
-	char byte;
-
-	if (pipe2(pipe_ends, O_CLOEXEC) < 0)
-		return SPAWN_FAILED;
-	child->pid = fork();
-	if (child->pid == 0) {
-		close(pipe_ends[0]);
-		*status = run_child(master, index, pipe_ends[1]);
-		return SPAWN_WORKER;
-	}
-	close(pipe_ends[1]);
-	ssize_t n = child->pid > 0 ? read(pipe_ends[0], &byte, 1) : -1;
-
-	close(pipe_ends[0]);
-	child->started = now_ms();
-	if (child->pid < 0)
-		child->pid = 0;
-	return n == 1 ? SPAWN_MASTER : SPAWN_FAILED;
-}
-
-static void signal_children(const struct master *master, int signal)
-{
-	for (size_t i = 0; i < master->count; i++)
-		if (master->children[i].pid > 0)
-			kill(master->children[i].pid, signal);
-}
-
-static struct child *child_of(const struct master *master, pid_t pid)
-{
-	for (size_t i = 0; i < master->count; i++)
-		if (master->children[i].pid == pid)
-			return &master->children[i];
-	return NULL;
-}
-
-static void log_death(const struct child *child, size_t number, int status, uint64_t age)
-{
-	if (WIFSIGNALED(status))
-		log_line(LOG_LEVEL_ERROR,
-		        "worker %zu (pid %ld) died of signal %d (%s) after %llu ms", number,
-		        (long)child->pid, WTERMSIG(status), strsignal(WTERMSIG(status)),
-		        (unsigned long long)age);
+	if (child->failure)
+		snprintf(text, size, "%s", child->failure);
+	else if (WIFSIGNALED(status))
+		snprintf(text, size, "worker %u (pid %ld) died of signal %d (%s) after %llu ms",
+		        child->number, (long)child->pid, WTERMSIG(status),
+		        strsignal(WTERMSIG(status)), age);
 	else
-		log_line(LOG_LEVEL_ERROR,
-		        "worker %zu (pid %ld) exited with status %d after %llu ms", number,
-		        (long)child->pid, WEXITSTATUS(status), (unsigned long long)age);
+		snprintf(text, size, "worker %u (pid %ld) exited with status %d after %llu ms",
+		        child->number, (long)child->pid, WEXITSTATUS(status), age);
 }
 
-/* A worker is gone: unless all are to go, it is started again, soon or, in a row of deaths, later.
- */
-static void bury(struct master *master, struct child *child, int status)
+void master_give_up(struct master *master, const char *why, int status)
 {
-	uint64_t now = now_ms(), age = now - child->started;
-
-	if (!master->stopping)
-		log_death(child, (size_t)(child - master->children) + 1, status, age);
-	child->pid = 0;
-	master->deaths = age < STABLE_MS ? master->deaths + 1 : 0;
-	child->due = master->deaths <= FAST_RESTARTS ? now : now + SLOW_MS;
+	fprintf(stderr, "anygate: %s\n", why);
+	master->status = status;
+	master->stopping = true;
+	master->kill_at = now_ms() + KILL_AFTER_MS;
+	children_leave(master);
 }
 
-static void reap(struct master *master)
+/* One that serves already: it is started again, soon or, in a row of deaths, later. */
+static void lose(struct master *master, const struct child *child, const char *why)
 {
-	pid_t pid;
-	int status;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		struct child *child = child_of(master, pid);
-
-		if (child)
-			bury(master, child, status);
-	}
+	log_line(LOG_LEVEL_ERROR, "%s", why);
+	master->deaths = now_ms() - child->started < STABLE_MS ? master->deaths + 1 : 0;
+	if (master->deaths > FAST_RESTARTS)
+		master->due = now_ms() + SLOW_MS;
 }
 
-static size_t living(const struct master *master)
+void child_died(struct master *master, const struct child *child, int status)
 {
-	size_t count = 0;
+	char why[CONTROL_TEXT_MAX + 128];
 
-	for (size_t i = 0; i < master->count; i++)
-		count += master->children[i].pid > 0;
-	return count;
+	if (child->state == CHILD_ENDING || master->stopping)
+		return;
+	count_up(&master->board->deaths, 1);
+	describe_death(child, status, why, sizeof(why));
+	if (!master->next || child->generation != master->next->number)
+		lose(master, child, why);
+	else if (master->now)
+		reload_abandon(master, why);
+	else
+		master_give_up(master, why,
+		        WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : 1);
 }
 
-/* Starts the workers that are due. */
-static enum spawned revive(struct master *master, int *status)
+void child_ready(struct master *master, struct child *child)
 {
-	for (size_t i = 0; i < master->count && !master->stopping; i++) {
-		struct child *child = &master->children[i];
+	for (struct child *other = master->children; other; other = other->next)
+		if (other != child && other->generation == child->generation &&
+		        other->number == child->number && other->state == CHILD_SERVING)
+			child_drain(master, other);
+}
 
-		if (child->pid || child->due > now_ms())
+/* ---- what should be ---- */
+
+/* A worker for every number that has none, a successor for those that want one. */
+static void keep_up(struct master *master)
+{
+	unsigned generation = master->now->number;
+
+	for (struct child *child = master->children; child; child = child->next)
+		if (child->generation == generation && child->number > master->wanted &&
+		        child->state != CHILD_ENDING)
+			child_drain(master, child);
+	for (unsigned i = 1; i <= master->wanted && now_ms() >= master->due; i++) {
+		struct child *oldest = child_find(master, generation, i);
+
+		if (oldest && !(oldest->recycle && oldest->state == CHILD_SERVING))
 			continue;
-		enum spawned spawned = spawn(master, i, status);
-
-		if (spawned == SPAWN_WORKER)
-			return spawned;
-		if (spawned == SPAWN_FAILED && !child->pid)
-			child->due = now_ms() + SLOW_MS;
+		if (oldest && child_has_successor(master, oldest))
+			continue;
+		if (!child_start(master, master->now, i))
+			master->due = now_ms() + SLOW_MS;
 	}
-	return SPAWN_MASTER;
 }
 
-/* ms until something is due; 0 when it is already. */
-static uint64_t next_due(const struct master *master)
+/* Those that did not come up, or did not end, in time. */
+static void kill_late(struct master *master)
 {
-	uint64_t now = now_ms(), next = now + 3600000;
+	uint64_t now = now_ms();
 
-	if (master->stopping)
-		next = master->kill_at;
-	for (size_t i = 0; i < master->count && !master->stopping; i++)
-		if (!master->children[i].pid && master->children[i].due < next)
-			next = master->children[i].due;
-	return next > now ? next - now : 0;
+	for (struct child *child = master->children; child; child = child->next) {
+		if (!child->kill_at || child->kill_at > now)
+			continue;
+		if (child->state == CHILD_STARTING && !child->failure)
+			child->failure = strdup(
+			        "a worker was not ready within daemon.start_timeout");
+		else
+			log_line(LOG_LEVEL_WARNING, "worker %u (pid %ld) does not end: killed",
+			        child->number, (long)child->pid);
+		kill(child->pid, SIGKILL);
+		child->kill_at = now + KILL_AFTER_MS;
+	}
+	if (master->stopping && master->kill_at <= now) {
+		children_signal(master, SIGKILL);
+		master->kill_at = now + KILL_AFTER_MS;
+	}
 }
 
 static void stop(struct master *master, int signal)
 {
 	bool now = signal == SIGINT || master->stopping;
+	const struct generation *generation = master->now ? master->now : master->next;
 
-	signal_children(master, now ? SIGINT : SIGTERM);
+	children_signal(master, now ? SIGINT : SIGTERM);
 	master->kill_at = now_ms() + KILL_AFTER_MS +
-	                  (now ? 0 : master->config->daemon.graceful_timeout);
+	                  (now ? 0 : generation->config->daemon.graceful_timeout);
 	master->stopping = true;
 }
 
-static int loop(struct master *master)
+/* One worker more or less, until the next reload. */
+static void change_wanted(struct master *master, int by)
 {
-	int status = 0;
+	unsigned wanted = master->wanted + (unsigned)by;
 
-	while (!master->stopping || living(master)) {
-		uint64_t wait = next_due(master);
-		struct timespec limit = { (time_t)(wait / 1000), (long)(wait % 1000) * 1000000 };
-		int signal = sigtimedwait(&master->signals, NULL, &limit);
-
-		if (signal == SIGTERM || signal == SIGQUIT || signal == SIGINT)
-			stop(master, signal);
-		if (master->stopping && now_ms() >= master->kill_at) {
-			signal_children(master, SIGKILL);
-			master->kill_at = now_ms() + KILL_AFTER_MS;
-		}
-		reap(master);
-		if (revive(master, &status) == SPAWN_WORKER)
-			return status;
-	}
-	return 0;
+	if (!master->now || wanted < 1 || wanted > WORKERS_MAX)
+		return;
+	master->wanted = wanted;
+	log_line(LOG_LEVEL_INFO, "%u workers from now on", wanted);
 }
 
-/* The first start: an application that does not load ends the master with the worker's status. */
-static bool start_all(struct master *master, int *status)
+static void on_signal(struct master *master, int signal)
 {
-	for (size_t i = 0; i < master->count; i++) {
-		enum spawned spawned = spawn(master, i, status);
-
-		if (spawned == SPAWN_MASTER)
-			continue;
-		if (spawned == SPAWN_WORKER)
-			return false;
-		*status = 1;
-		if (!master->children[i].pid)
-			fprintf(stderr, "anygate: can't start a worker: %s\n", strerror(errno));
-		else if (waitpid(master->children[i].pid, status, 0) > 0)
-			*status = WIFEXITED(*status) ? WEXITSTATUS(*status) : 1;
-		master->children[i].pid = 0;
-		signal_children(master, SIGKILL);
-		while (waitpid(-1, NULL, 0) > 0)
-			continue;
-		return false;
+	switch (signal) {
+	case SIGTERM:
+	case SIGQUIT:
+	case SIGINT:
+		stop(master, signal);
+		return;
+	case SIGHUP:
+		if (master->now && !master->stopping)
+			reload_begin(master);
+		return;
+	case SIGTTIN:
+	case SIGTTOU:
+		change_wanted(master, signal == SIGTTIN ? 1 : -1);
+		return;
+	default: /* CHLD: children_reap runs in any case */
+		return;
 	}
-	return true;
+}
+
+/* ---- the loop ---- */
+
+static void earlier(uint64_t *next, uint64_t than)
+{
+	if (than && than < *next)
+		*next = than;
+}
+
+/* ms until something is due; 0 when it is already. */
+static int next_due(const struct master *master)
+{
+	uint64_t now = now_ms(), next = now + 3600000;
+
+	if (master->stopping)
+		earlier(&next, master->kill_at);
+	if (master->due > now && !master->stopping)
+		earlier(&next, master->due);
+	if (master->next)
+		earlier(&next, master->take_over);
+	for (const struct child *child = master->children; child; child = child->next)
+		earlier(&next, child->kill_at);
+	return next > now ? (int)(next - now) : 0;
+}
+
+static void take_signals(struct master *master)
+{
+	struct signalfd_siginfo info;
+
+	while (read(master->signal_fd, &info, sizeof(info)) == sizeof(info))
+		on_signal(master, (int)info.ssi_signo);
+}
+
+/* Waits for a signal, a word from a worker, or the time. */
+static void wait_for_events(struct master *master)
+{
+	struct pollfd fds[1 + SLOTS_MIN]; /* what does not fit is heard at the next turn */
+	nfds_t count = 1;
+
+	fds[0] = (struct pollfd){ .fd = master->signal_fd, .events = POLLIN };
+	for (struct child *child = master->children; child && count <= SLOTS_MIN;
+	        child = child->next)
+		if (child->control >= 0)
+			fds[count++] = (struct pollfd){ .fd = child->control, .events = POLLIN };
+	poll(fds, count, next_due(master));
+	for (struct child *child = master->children; child; child = child->next)
+		child_listen(master, child);
+	take_signals(master);
+	children_reap(master);
+}
+
+static void loop(struct master *master)
+{
+	while (!master->stopping || master->children) {
+		if (!master->stopping && master->next)
+			reload_step(master);
+		if (!master->stopping && master->now)
+			keep_up(master);
+		reload_report(master);
+		wait_for_events(master);
+		kill_late(master);
+	}
 }
 
 sigset_t master_block_signals(void)
 {
-	static const int wanted[] = { SIGTERM, SIGQUIT, SIGINT, SIGCHLD, SIGHUP };
+	static const int wanted[] = { SIGTERM, SIGQUIT, SIGINT, SIGCHLD, SIGHUP, SIGUSR1, SIGUSR2,
+		SIGTTIN, SIGTTOU };
 	sigset_t signals;
 
 	sigemptyset(&signals);
@@ -256,30 +250,34 @@ sigset_t master_block_signals(void)
 	return signals;
 }
 
-int master_run(const struct config *config, const struct bound *bound, size_t count,
-        void (*on_ready)(void *data), void *data)
+int master_run(const struct options *options, struct generation *first,
+        void (*on_ready)(void *data, const struct generation *generation), void *data)
 {
-	struct master master = { .config = config,
-		.bound = bound,
-		.bound_count = count,
-		.count = config->daemon.workers };
-	int status = 0;
+	unsigned workers = first->config->daemon.workers;
+	struct master master = {
+		.options = options,
+		.next = first,
+		.last_generation = first->number,
+		.on_ready = on_ready,
+		.data = data,
+	};
 
-	master.children = calloc(master.count, sizeof(*master.children));
-	if (!master.children)
-		return 1;
 	master.signals = master_block_signals();
+	master.signal_fd = signalfd(-1, &master.signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	master.board = scoreboard_new(
+	        workers * 4 > SLOTS_MIN ? workers * 4 : SLOTS_MIN, &master.board_fd);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* RLIMIT_FSIZE is an error of the write, not a death */
 	log_name("master");
-	pid_t own = getpid();
-
-	if (start_all(&master, &status)) {
-		on_ready(data);
-		status = loop(&master);
-	}
-	if (getpid() == own)
+	if (master.signal_fd < 0 || !master.board) {
+		fprintf(stderr, "anygate: can't start: %s\n", strerror(errno));
+		master.status = 1;
+	} else {
+		loop(&master);
 		log_line(LOG_LEVEL_DEBUG, "stopped");
-	free(master.children);
-	return status;
+	}
+	generation_free(master.next, master.now);
+	generation_free(master.now, NULL);
+	scoreboard_free(master.board);
+	return master.status;
 }

@@ -56,8 +56,8 @@ static struct scoreboard *map(int fd, size_t count)
 
 	if (low == MAP_FAILED)
 		return NULL;
-	if (mmap(low + page, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
-	        MAP_FAILED) {
+	if (mmap(low + page, size, PROT_READ | PROT_WRITE,
+	            MAP_SHARED | MAP_FIXED | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0) == MAP_FAILED) {
 		munmap(low, page + size);
 		return NULL;
 	}
@@ -90,8 +90,11 @@ struct scoreboard *scoreboard_new(size_t count, int *fd)
 		board = map(*fd, count);
 	if (!board) {
 		close(*fd);
-		return NULL;
+		*fd = -1;
+		board = map(*fd, count); /* RLIMIT_FSIZE: memory without a file */
 	}
+	if (!board)
+		return NULL;
 	board->magic = MAGIC;
 	board->version = VERSION;
 	board->slot_size = sizeof(struct slot);

@@ -70,7 +70,8 @@ struct scoreboard {
 
 /*
  * A scoreboard of `count` slots in a memory file that can't be resized, mapped shared. `*fd`
- * (close-on-exec) is what a new binary maps it again from. NULL with errno.
+ * (close-on-exec) is what a new binary maps it again from; -1 where RLIMIT_FSIZE allows no such
+ * file. NULL with errno.
  */
 struct scoreboard *scoreboard_new(size_t count, int *fd);
 

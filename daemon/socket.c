@@ -234,8 +234,20 @@ bool socket_open(struct bound *bound, const struct listen_config *config, char *
 		socket_close(bound);
 		return false;
 	}
+	bound->where = config->where;
+	snprintf(bound->label, sizeof(bound->label), "%s", config->name);
 	read_name(bound);
 	return true;
+}
+
+bool socket_renew(struct bound *bound, const struct listen_config *config, char *error, size_t size)
+{
+	if (config->where.kind == ADDRESS_FD)
+		return true;
+	if (bound->owned && !set_owner(config, error, size))
+		return false;
+	return listen(bound->fd, (int)config->backlog) == 0 ||
+	       fail(error, size, config, "can't listen on");
 }
 
 void socket_close(struct bound *bound)

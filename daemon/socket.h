@@ -8,18 +8,25 @@
 
 #include "config.h"
 
-#define SOCKET_NAME_MAX 160
+#define SOCKET_NAME_MAX  160
+#define SOCKET_LABEL_MAX 40
 
 /* A listening socket. */
 struct bound {
 	int fd;
-	size_t listener;            /* its place in config->listen */
-	bool owned;                 /* a Unix socket that goes with us */
-	char name[SOCKET_NAME_MAX]; /* "127.0.0.1:8888", "unix:/run/a.sock" */
+	size_t listener;              /* its place in config->listen */
+	bool owned;                   /* a Unix socket that goes with us */
+	char name[SOCKET_NAME_MAX];   /* "127.0.0.1:8888", "unix:/run/a.sock" */
+	struct listen_address where;  /* what it was opened for */
+	char label[SOCKET_LABEL_MAX]; /* ... and the listener's name then */
 };
 
 /* Binds and listens, non-blocking and close-on-exec. On failure false and one line in `error`. */
 bool socket_open(struct bound *bound, const struct listen_config *config, char *error, size_t size);
+
+/* The same socket for a new configuration: backlog, owner and mode. False like socket_open. */
+bool socket_renew(
+        struct bound *bound, const struct listen_config *config, char *error, size_t size);
 
 /* Closes, and removes a Unix socket of ours. */
 void socket_close(struct bound *bound);

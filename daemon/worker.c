@@ -13,10 +13,14 @@
 
 #include "../app/host/host.h"
 #include "conn.h"
+#include "control.h"
 #include "log.h"
 
 /* ms that a peer which has sent nothing yet gets to send its request when the worker stops. */
 #define FIRST_MS 1000
+
+/* ms that an idle connection stays open in a worker that has a successor. */
+#define LEAVE_MS 1000
 
 /* ms that a peer may go on sending after its answer. */
 #define LINGER_MS 30000
@@ -229,25 +233,28 @@ void worker_conn_closed(struct worker *worker)
 		event_active(&worker->resume, EV_TIMEOUT, 0);
 }
 
-/* Stops: no new connections, an end for what is in flight. */
-static void on_stop(evutil_socket_t signal, short what, void *argument)
+static void drain_connections(struct worker *worker)
 {
-	struct worker *worker = argument;
-
-	(void)what;
-	if (signal == SIGINT || worker->draining) {
-		event_base_loopbreak(worker->base);
-		return;
-	}
-	/* whoever is connected already is in flight */
-	for (size_t i = 0; i < worker->listener_count; i++)
-		on_acceptable(worker->listeners[i].bound->fd, EV_READ, &worker->listeners[i]);
-	worker->draining = true;
-	listeners_close(worker);
 	for (struct conn *conn = worker->conns, *next; conn; conn = next) {
 		next = conn_next(conn);
 		conn_drain(conn);
 	}
+}
+
+/*
+ * No new connections, an end for what is in flight. `softly`: others go on in this worker's place,
+ * so a peer that is just about to use an idle connection gets time to find it out.
+ */
+static void drain(struct worker *worker, bool softly)
+{
+	/* whoever is connected already is in flight */
+	for (size_t i = 0; i < worker->listener_count; i++)
+		on_acceptable(worker->listeners[i].bound->fd, EV_READ, &worker->listeners[i]);
+	worker->draining = true;
+	worker->softly = softly;
+	listeners_close(worker);
+	control_send(event_get_fd(&worker->control), CONTROL_DRAINING, NULL);
+	drain_connections(worker);
 	if (!worker->conn_count) {
 		event_base_loopbreak(worker->base);
 		return;
@@ -256,6 +263,44 @@ static void on_stop(evutil_socket_t signal, short what, void *argument)
 	const struct timeval limit = { ms / 1000, (suseconds_t)(ms % 1000) * 1000 };
 
 	evtimer_add(&worker->cut, &limit);
+}
+
+/* A soft end becomes a plain one: idle connections close now. */
+static void hurry(struct worker *worker)
+{
+	worker->softly = false;
+	drain_connections(worker);
+}
+
+static void on_stop(evutil_socket_t signal, short what, void *argument)
+{
+	struct worker *worker = argument;
+
+	(void)what;
+	if (signal == SIGINT || (worker->draining && !worker->softly))
+		event_base_loopbreak(worker->base);
+	else if (worker->draining)
+		hurry(worker);
+	else
+		drain(worker, false);
+}
+
+/* A word from the master; without a master a worker finishes what it has and goes. */
+static void on_control(evutil_socket_t fd, short what, void *argument)
+{
+	struct worker *worker = argument;
+	char text[CONTROL_TEXT_MAX];
+	enum control kind;
+
+	(void)what;
+	while ((kind = control_receive((int)fd, text)) != CONTROL_NONE) {
+		if (kind == CONTROL_CLOSED)
+			event_del(&worker->control);
+		if ((kind == CONTROL_CLOSED || kind == CONTROL_DRAIN) && !worker->draining)
+			drain(worker, kind == CONTROL_DRAIN);
+		if (kind == CONTROL_CLOSED)
+			return;
+	}
 }
 
 static void on_cut(evutil_socket_t fd, short what, void *argument)
@@ -284,6 +329,13 @@ static bool signals_watch(struct worker *worker)
 	return true;
 }
 
+static bool control_watch(struct worker *worker, int fd)
+{
+	return event_assign(&worker->control, worker->base, fd, EV_READ | EV_PERSIST, on_control,
+	               worker) == 0 &&
+	       event_add(&worker->control, NULL) == 0;
+}
+
 static void worker_stop(struct worker *worker)
 {
 	for (struct conn *conn = worker->conns, *next; conn; conn = next) {
@@ -293,6 +345,7 @@ static void worker_stop(struct worker *worker)
 	listeners_close(worker);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
 		event_del(&worker->signals[i]);
+	event_del(&worker->control);
 	deadlines_free(&worker->clock);
 	evtimer_del(&worker->tidy);
 	evtimer_del(&worker->resume);
@@ -340,10 +393,11 @@ static void add_deadlines(struct worker *worker)
 	deadlines_add(clock, &worker->body, limits->body_timeout, conn_body_expired);
 	deadlines_add(clock, &worker->write, limits->write_timeout, conn_write_expired);
 	deadlines_add(clock, &worker->first, FIRST_MS, conn_header_expired);
+	deadlines_add(clock, &worker->leave, LEAVE_MS, conn_leave_expired);
 	deadlines_add(clock, &worker->linger, LINGER_MS, conn_linger_expired);
 }
 
-static bool worker_start(struct worker *worker, const struct bound *bound, size_t count)
+static bool worker_start(struct worker *worker, const struct worker_start *start)
 {
 	worker->base = base_new();
 	worker->scratch = malloc(WORKER_SCRATCH);
@@ -359,7 +413,8 @@ static bool worker_start(struct worker *worker, const struct bound *bound, size_
 	evtimer_assign(&worker->resume, worker->base, on_resume, worker);
 	evtimer_assign(&worker->cut, worker->base, on_cut, worker);
 	return task_catch_overflow(&worker->runtime.tasks, report_overflow) &&
-	       listeners_open(worker, bound, count) && signals_watch(worker);
+	       listeners_open(worker, start->bound, start->bound_count) && signals_watch(worker) &&
+	       control_watch(worker, start->control);
 }
 
 /* Without its master a worker finishes what it has and goes. */
@@ -370,31 +425,34 @@ static void follow_master(pid_t master)
 		raise(SIGTERM);
 }
 
-int worker_run(
-        const struct config *config, const struct bound *bound, size_t count, int number, int ready)
+static int fail_start(const struct worker_start *start, int status, const char *why)
 {
-	struct worker worker = { .config = config };
+	control_send(start->control, CONTROL_FAILED, why);
+	return status;
+}
+
+int worker_run(const struct worker_start *start)
+{
+	struct worker worker = { .config = start->config, .slot = start->slot };
 	pid_t master = getppid();
 	char error[512], name[16];
 
-	snprintf(name, sizeof(name), "worker %d", number);
+	snprintf(name, sizeof(name), "worker %d", start->number);
 	log_name(name);
-	worker.runtime.worker = number;
-	worker.runtime.debug = config->debug;
-	worker.runtime.host = host_load(config, error, sizeof(error));
-	if (!worker.runtime.host) {
-		fprintf(stderr, "anygate: %s\n", error);
-		return 2;
-	}
-	if (!worker_start(&worker, bound, count)) {
-		log_line(LOG_LEVEL_ERROR, "can't start: %s", strerror(errno));
-		return 1;
+	worker.runtime.worker = start->number;
+	worker.runtime.debug = start->config->debug;
+	worker.runtime.host = host_load(start->config, error, sizeof(error));
+	if (!worker.runtime.host)
+		return fail_start(start, 2, error);
+	if (!worker_start(&worker, start)) {
+		snprintf(error, sizeof(error), "a worker can't start: %s", strerror(errno));
+		return fail_start(start, 1, error);
 	}
 	follow_master(master);
-	if (write(ready, "1", 1) != 1)
-		return 1;
-	close(ready);
-	event_base_dispatch(worker.base);
+	/* a master that does not listen any more wants no worker */
+	if (control_send(start->control, CONTROL_READY, NULL))
+		event_base_dispatch(worker.base);
 	worker_stop(&worker);
+	close(start->control);
 	return 0;
 }

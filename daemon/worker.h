@@ -15,6 +15,7 @@
 #include "../app/router.h"
 #include "config.h"
 #include "deadline.h"
+#include "scoreboard.h"
 #include "socket.h"
 
 /* Bytes read from a socket at a time, and room for what one send() of a request encodes. */
@@ -41,22 +42,32 @@ struct worker {
 	struct conn *conns; /* all of them */
 	size_t conn_count;
 	struct deadlines clock;
-	struct deadline_list header, body, write, linger, first;
-	struct event tidy, resume, cut, signals[3];
+	struct deadline_list header, body, write, linger, first, leave;
+	struct event tidy, resume, cut, control, signals[3];
 	bool tidying, paused, draining;
-	uint8_t *scratch; /* what was read last */
-	uint8_t *output;  /* what is being encoded */
-	char date[32];    /* HTTP-date of `dated` */
-	uint64_t dated;   /* s */
+	bool softly;       /* draining, and others go on in its place */
+	struct slot *slot; /* its figures */
+	uint8_t *scratch;  /* what was read last */
+	uint8_t *output;   /* what is being encoded */
+	char date[32];     /* HTTP-date of `dated` */
+	uint64_t dated;    /* s */
+};
+
+/* What the master hands to a worker. */
+struct worker_start {
+	const struct config *config;
+	const struct bound *bound;
+	size_t bound_count;
+	int number;
+	int control; /* the worker's end, see control.h */
+	struct slot *slot;
 };
 
 /*
- * Runs worker `number` until it is told to stop; `ready` is a descriptor that gets one byte when
- * its applications are loaded. Returns the exit status: 0; 2 where an application did not load, a
- * line having been printed; 1 otherwise.
+ * Runs a worker until it is told to stop; the master hears when its applications are loaded, or why
+ * they are not. Returns the exit status: 0; 2 where an application did not load; 1 otherwise.
  */
-int worker_run(const struct config *config, const struct bound *bound, size_t count, int number,
-        int ready);
+int worker_run(const struct worker_start *start);
 
 /* Loads the applications of the configuration; NULL with a line in `error`. */
 struct host *host_load(const struct config *config, char *error, size_t size);

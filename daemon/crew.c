@@ -1,0 +1,219 @@
+/* The worker processes: how they start, what they say, how they end. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "log.h"
+#include "master_private.h"
+#include "privileges.h"
+#include "worker.h"
+
+/* What a worker gets beyond graceful_timeout before it is killed, in ms. */
+#define KILL_AFTER_MS 2000
+
+uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- the start ---- */
+
+/* In the child: what is the master's alone goes. */
+static void leave_master(struct master *master)
+{
+	for (struct child *child = master->children; child; child = child->next)
+		if (child->control >= 0)
+			close(child->control);
+	close(master->signal_fd);
+	sigprocmask(SIG_UNBLOCK, &master->signals, NULL);
+}
+
+static int run_child(const struct generation *generation, const struct child *child, int control)
+{
+	const struct worker_start start = {
+		.config = generation->config,
+		.bound = generation->bound,
+		.bound_count = generation->bound_count,
+		.number = (int)child->number,
+		.control = control,
+		.slot = child->slot,
+	};
+	char error[CONTROL_TEXT_MAX];
+
+	if (privileges_drop(&generation->config->daemon, error, sizeof(error)))
+		return worker_run(&start);
+	control_send(control, CONTROL_FAILED, error);
+	return 1;
+}
+
+static void forget(struct master *master, struct child **link)
+{
+	struct child *child = *link;
+
+	*link = child->next;
+	if (child->control >= 0)
+		close(child->control);
+	if (child->slot)
+		scoreboard_give(master->board, child->slot);
+	free(child->failure);
+	free(child);
+}
+
+bool child_start(struct master *master, const struct generation *generation, unsigned number)
+{
+	struct child *child = calloc(1, sizeof(*child));
+	int control;
+
+	if (!child || !control_pair(&child->control, &control)) {
+		free(child);
+		return false;
+	}
+	child->number = number;
+	child->generation = generation->number;
+	child->started = now_ms();
+	child->kill_at = child->started + generation->config->daemon.start_timeout;
+	child->slot = scoreboard_take(master->board);
+	child->pid = child->slot ? fork() : -1;
+	if (child->pid == 0) {
+		leave_master(master);
+		close(child->control);
+		exit(run_child(generation, child, control));
+	}
+	close(control);
+	child->next = master->children;
+	master->children = child;
+	if (child->pid > 0)
+		return true;
+	forget(master, &master->children);
+	return false;
+}
+
+/* ---- the end ---- */
+
+void child_drain(struct master *master, struct child *child)
+{
+	unsigned graceful =
+	        (master->now ? master->now : master->next)->config->daemon.graceful_timeout;
+
+	if (child->state == CHILD_ENDING)
+		return;
+	child->state = CHILD_ENDING;
+	child->kill_at = now_ms() + graceful + KILL_AFTER_MS;
+	if (!control_send(child->control, CONTROL_DRAIN, NULL))
+		kill(child->pid, SIGTERM);
+}
+
+void child_kill(struct child *child)
+{
+	child->state = CHILD_ENDING;
+	child->kill_at = now_ms() + KILL_AFTER_MS; /* again, should it need that */
+	kill(child->pid, SIGKILL);
+}
+
+void children_signal(const struct master *master, int signal)
+{
+	for (struct child *child = master->children; child; child = child->next)
+		kill(child->pid, signal);
+}
+
+void children_leave(struct master *master)
+{
+	for (struct child *child = master->children; child; child = child->next) {
+		if (child->control >= 0)
+			close(child->control);
+		child->control = -1;
+		child->state = CHILD_ENDING;
+	}
+}
+
+static struct child **link_of(struct master *master, pid_t pid)
+{
+	struct child **link = &master->children;
+
+	while (*link && (*link)->pid != pid)
+		link = &(*link)->next;
+	return link;
+}
+
+void children_reap(struct master *master)
+{
+	struct child **link;
+	pid_t pid;
+	int status;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		link = link_of(master, pid);
+		if (!*link)
+			continue;
+		child_listen(master, *link); /* its last words */
+		child_died(master, *link, status);
+		forget(master, link_of(master, pid));
+	}
+}
+
+/* ---- between ---- */
+
+struct child *child_find(const struct master *master, unsigned generation, unsigned number)
+{
+	struct child *found = NULL;
+
+	/* the list is newest first */
+	for (struct child *child = master->children; child; child = child->next)
+		if (child->generation == generation && child->number == number &&
+		        child->state != CHILD_ENDING)
+			found = child;
+	return found;
+}
+
+bool child_has_successor(const struct master *master, const struct child *child)
+{
+	struct child *other = master->children;
+
+	while (other != child &&
+	        (other->generation != child->generation || other->number != child->number ||
+	                other->state == CHILD_ENDING))
+		other = other->next;
+	return other != child;
+}
+
+unsigned child_count(const struct master *master, unsigned generation, enum child_state state)
+{
+	unsigned count = 0;
+
+	for (struct child *child = master->children; child; child = child->next)
+		count += child->generation == generation && child->state == state;
+	return count;
+}
+
+void child_listen(struct master *master, struct child *child)
+{
+	char text[CONTROL_TEXT_MAX];
+	enum control kind = CONTROL_NONE;
+
+	while (child->control >= 0 && (kind = control_receive(child->control, text))) {
+		if (kind == CONTROL_CLOSED) {
+			close(child->control);
+			child->control = -1;
+		} else if (kind == CONTROL_READY && child->state == CHILD_STARTING) {
+			child->state = CHILD_SERVING;
+			child->kill_at = 0;
+			child_ready(master, child);
+		} else if (kind == CONTROL_DRAINING) {
+			child->drains = true;
+		} else if (kind == CONTROL_FAILED) {
+			free(child->failure);
+			child->failure = strdup(text);
+		} else if (kind == CONTROL_RECYCLE && !child->recycle) {
+			child->recycle = true;
+			log_line(LOG_LEVEL_INFO, "worker %u (pid %ld) is replaced: %s",
+			        child->number, (long)child->pid, text);
+		}
+	}
+}

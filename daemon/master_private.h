@@ -1,0 +1,116 @@
+/* What the parts of the master share; for daemon/master.c, crew.c and their like only. */
+#ifndef DAEMON_MASTER_PRIVATE_H
+#define DAEMON_MASTER_PRIVATE_H
+
+#include <signal.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "generation.h"
+#include "master.h"
+#include "scoreboard.h"
+
+enum child_state {
+	CHILD_STARTING, /* loads its applications */
+	CHILD_SERVING,
+	CHILD_ENDING, /* told to end, or killed */
+};
+
+/* A worker process. */
+struct child {
+	struct child *next;
+	pid_t pid;
+	enum child_state state;
+	unsigned number;     /* from 1; its successor has the same */
+	unsigned generation; /* it was started for */
+	int control;         /* the master's end; -1: closed */
+	bool recycle;        /* wants a successor */
+	bool drains;         /* has said that it takes no new connections */
+	bool probed;         /* hangs: asked where it is, to be killed soon */
+	uint64_t started;    /* ms */
+	uint64_t kill_at;    /* ms; 0: not to be killed */
+	struct slot *slot;
+	char *failure; /* why it could not start, in its words or ours; or NULL */
+};
+
+struct master {
+	const struct options *options;
+	struct generation *now;  /* serves; NULL until the first start has succeeded */
+	struct generation *next; /* is brought up to follow it, or NULL */
+	struct child *children;
+	struct scoreboard *board;
+	int board_fd;
+	sigset_t signals;
+	int signal_fd;
+	unsigned wanted;          /* workers of `now` */
+	unsigned last_generation; /* numbers are not used again */
+	unsigned deaths;          /* in a row, of workers that had just started */
+	uint64_t due;             /* ms: no worker is started before */
+	uint64_t take_over;       /* ms: when `next` becomes `now`; 0: not all of it is ready */
+	uint64_t kill_at;         /* ms; when stopping */
+	bool stopping;
+	bool reload_again; /* asked for while another was on its way */
+	bool handing_over; /* `now` serves, but an old worker may still accept */
+	int status;        /* to exit with */
+	void (*on_ready)(void *data, const struct generation *generation);
+	void *data;
+};
+
+/* CLOCK_MONOTONIC in ms. */
+uint64_t now_ms(void);
+
+/* ---- crew.c: processes ---- */
+
+/* Starts worker `number` of a generation. In the worker it does not return. False with errno. */
+bool child_start(struct master *master, const struct generation *generation, unsigned number);
+
+/* Tells it to end, with what is in flight and nothing lost; it is killed some time after. */
+void child_drain(struct master *master, struct child *child);
+
+/* Kills it at once. */
+void child_kill(struct child *child);
+
+/* One that starts or serves for a generation under this number, or NULL; the oldest. */
+struct child *child_find(const struct master *master, unsigned generation, unsigned number);
+
+/* Whether a younger one with its number starts or serves. */
+bool child_has_successor(const struct master *master, const struct child *child);
+
+/* Workers of a generation in a state. */
+unsigned child_count(const struct master *master, unsigned generation, enum child_state state);
+
+/* Lets go of all of them: they end when they notice, without being in the middle of something. */
+void children_leave(struct master *master);
+
+/* A signal for all of them. */
+void children_signal(const struct master *master, int signal);
+
+/* Takes in who has died; calls child_died (master.c) for each and forgets it. */
+void children_reap(struct master *master);
+
+/* Reads what a worker has to say; calls child_ready (master.c). */
+void child_listen(struct master *master, struct child *child);
+
+/* ---- master.c ---- */
+
+void child_died(struct master *master, const struct child *child, int status);
+
+/* The first start has come to nothing: `why`, if any, is printed, and all ends with `status`. */
+void master_give_up(struct master *master, const char *why, int status);
+void child_ready(struct master *master, struct child *child);
+
+/* ---- reload.c: one generation after another ---- */
+
+/* HUP: parses, opens, and begins to bring up the next generation; a fault leaves all as it is. */
+void reload_begin(struct master *master);
+
+/* The next generation is not to be: the one that serves goes on. `why` is for the log. */
+void reload_abandon(struct master *master, const char *why);
+
+/* Says so once the workers of older generations take no new connections. */
+void reload_report(struct master *master);
+
+/* Starts what the next generation lacks, and lets it take over once it has proved itself. */
+void reload_step(struct master *master);
+
+#endif

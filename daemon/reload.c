@@ -1,0 +1,137 @@
+/*
+ * One generation after another. The workers of the next start beside those that serve; when all are
+ * ready and have lived for daemon.reload_watch, the old ones drain. If one of the new does not come
+ * up, or dies meanwhile, they go instead, and nothing has happened but a line in the log.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "master_private.h"
+
+/* Told once for each change that only a restart brings about. */
+static void warn_fixed(const struct daemon_config *now, const struct daemon_config *next)
+{
+	if (now->daemonize != next->daemonize)
+		log_line(LOG_LEVEL_WARNING, "daemon.daemonize has changed: a restart applies it");
+}
+
+void reload_begin(struct master *master)
+{
+	struct generation *next;
+	char error[CONFIG_ERROR_MAX];
+
+	if (master->next) {
+		master->reload_again = true;
+		return;
+	}
+	next = generation_parse(master->options, error, sizeof(error));
+	if (!next || !generation_open(next, master->now, error, sizeof(error))) {
+		generation_free(next, master->now);
+		count_up(&master->board->failed_reloads, 1);
+		log_line(LOG_LEVEL_ERROR, "not reloaded: %s; generation %u goes on", error,
+		        master->now->number);
+		return;
+	}
+	master->next = next;
+	master->next->number = ++master->last_generation;
+	master->take_over = 0;
+	warn_fixed(&master->now->config->daemon, &master->next->config->daemon);
+	log_line(LOG_LEVEL_INFO, "reloading: generation %u follows %u", master->next->number,
+	        master->now->number);
+}
+
+static void end_generation(struct master *master, unsigned generation)
+{
+	for (struct child *child = master->children; child; child = child->next)
+		if (child->generation == generation && child->state == CHILD_SERVING)
+			child_drain(master, child);
+		else if (child->generation == generation && child->state == CHILD_STARTING)
+			child_kill(child);
+}
+
+static void again(struct master *master)
+{
+	bool asked = master->reload_again;
+
+	master->reload_again = false;
+	if (asked && !master->stopping)
+		reload_begin(master);
+}
+
+void reload_abandon(struct master *master, const char *why)
+{
+	struct generation *failed = master->next;
+
+	count_up(&master->board->failed_reloads, 1);
+	log_line(LOG_LEVEL_ERROR, "not reloaded: %s; generation %u goes on", why,
+	        master->now->number);
+	end_generation(master, failed->number);
+	master->next = NULL;
+	generation_free(failed, master->now);
+	again(master);
+}
+
+static void take_over(struct master *master)
+{
+	struct generation *before = master->now;
+
+	master->now = master->next;
+	master->next = NULL;
+	master->wanted = master->now->config->daemon.workers;
+	master->deaths = 0;
+	master->board->generation = master->now->number;
+	if (before) {
+		count_up(&master->board->reloads, 1);
+		end_generation(master, before->number);
+		generation_free(before, master->now);
+		master->handing_over = true;
+	} else {
+		master->on_ready(master->data, master->now);
+	}
+	again(master);
+}
+
+void reload_report(struct master *master)
+{
+	if (!master->handing_over)
+		return;
+	for (const struct child *child = master->children; child; child = child->next)
+		if (child->generation < master->now->number && !child->drains)
+			return;
+	master->handing_over = false;
+	log_line(LOG_LEVEL_INFO, "reloaded: generation %u serves", master->now->number);
+}
+
+static void refuse_start(struct master *master)
+{
+	char why[128];
+
+	snprintf(why, sizeof(why), "can't start a worker: %s", strerror(errno));
+	if (master->now)
+		reload_abandon(master, why);
+	else
+		master_give_up(master, why, 1);
+}
+
+void reload_step(struct master *master)
+{
+	struct generation *next = master->next;
+	uint64_t now = now_ms();
+
+	for (unsigned i = 1; i <= next->config->daemon.workers; i++)
+		if (!child_find(master, next->number, i) && !child_start(master, next, i)) {
+			refuse_start(master);
+			return;
+		}
+	if (child_count(master, next->number, CHILD_SERVING) < next->config->daemon.workers)
+		return;
+	if (!master->take_over) {
+		master->take_over = now + (master->now ? next->config->daemon.reload_watch : 0);
+		if (master->now)
+			log_line(LOG_LEVEL_INFO, "generation %u is ready", next->number);
+	}
+	if (now >= master->take_over)
+		take_over(master);
+}
