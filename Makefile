@@ -17,7 +17,7 @@ PROTOCOLS = protocols/protocols.c protocols/scan.c protocols/cgi.c protocols/fas
 DAEMON = daemon/conn.c daemon/conn_in.c daemon/conn_out.c daemon/conn_trust.c \
 	daemon/worker.c daemon/deadline.c daemon/master.c daemon/crew.c daemon/reload.c \
 	daemon/generation.c daemon/control.c daemon/socket.c daemon/privileges.c \
-	daemon/scoreboard.c daemon/histogram.c daemon/reasons.c \
+	daemon/tally.c daemon/scoreboard.c daemon/histogram.c daemon/reasons.c \
 	daemon/pidfile.c daemon/background.c \
 	daemon/log.c daemon/options.c daemon/config.c daemon/config_build.c \
 	daemon/config_types.c daemon/config_address.c daemon/config_keys.c daemon/peers.c

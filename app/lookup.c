@@ -110,3 +110,55 @@ const char *ag_cookie(struct ag_request *req, const char *name)
 
 	return var ? cookie_find(&req->arena, env_value(var), name) : NULL;
 }
+
+/* ---- the request itself ---- */
+
+bool ag_aborted(const struct ag_request *req)
+{
+	return req->gone;
+}
+
+bool ag_is_authorizer(const struct ag_request *req)
+{
+	return req->authorizer;
+}
+
+int64_t ag_length(const struct ag_request *req)
+{
+	return req->length;
+}
+
+const char *ag_method(const struct ag_request *req)
+{
+	return req->method;
+}
+
+const char *ag_path(const struct ag_request *req)
+{
+	return req->path;
+}
+
+const char *ag_mount(const struct ag_request *req)
+{
+	return req->mount;
+}
+
+const char *ag_query(const struct ag_request *req)
+{
+	return req->query;
+}
+
+const char *ag_protocol(const struct ag_request *req)
+{
+	return req->gate->protocol;
+}
+
+int ag_worker(const struct ag_request *req)
+{
+	return req->runtime->worker;
+}
+
+void *ag_alloc(struct ag_request *req, size_t size)
+{
+	return arena_alloc(&req->arena, size ? size : 1);
+}

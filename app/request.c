@@ -207,7 +207,7 @@ int request_head(struct ag_request *req)
 {
 	char *path = find_path(req);
 
-	req->since = now_us();
+	req->since = req->runtime->now ? req->runtime->now : now_us();
 	req->method = text(req, VAR_REQUEST_METHOD);
 	req->is_head = strcmp(req->method, "HEAD") == 0;
 	if (!path)
@@ -383,15 +383,23 @@ static void run(void *argument)
 	req->done = true;
 }
 
+/* Says whose handler gets the processor; NULL: none has it any more. */
+static void switch_to(struct runtime *runtime, struct ag_request *req)
+{
+	runtime->current = req;
+	if (runtime->switched)
+		runtime->switched(runtime);
+}
+
 void request_start(struct ag_request *req)
 {
 	struct runtime *runtime = req->runtime;
 
 	req->started = true;
-	runtime->current = req;
+	switch_to(runtime, req);
 	bool ran = task_start(&runtime->tasks, &req->task, run, req);
 
-	runtime->current = NULL;
+	switch_to(runtime, NULL);
 	if (!ran)
 		request_refuse(req, 503);
 	else if (req->done)
@@ -424,9 +432,9 @@ void request_wake(struct ag_request *req, int answer)
 	assert(req->waiting != WAITING_NOT);
 	req->waiting = WAITING_NOT;
 	req->woken = answer;
-	req->runtime->current = req;
+	switch_to(req->runtime, req);
 	task_resume(req->task);
-	req->runtime->current = NULL;
+	switch_to(req->runtime, NULL);
 	if (req->done)
 		req->gate->finished(req);
 }
@@ -451,56 +459,4 @@ void request_gone(struct ag_request *req, bool broken)
 		request_body_fail(req, AG_GONE, 400);
 	if (req->waiting != WAITING_NOT && (broken || req->waiting != WAITING_ROOM))
 		request_wake(req, AG_GONE);
-}
-
-/* ---- the rest of the public interface that only looks ---- */
-
-bool ag_aborted(const struct ag_request *req)
-{
-	return req->gone;
-}
-
-bool ag_is_authorizer(const struct ag_request *req)
-{
-	return req->authorizer;
-}
-
-int64_t ag_length(const struct ag_request *req)
-{
-	return req->length;
-}
-
-const char *ag_method(const struct ag_request *req)
-{
-	return req->method;
-}
-
-const char *ag_path(const struct ag_request *req)
-{
-	return req->path;
-}
-
-const char *ag_mount(const struct ag_request *req)
-{
-	return req->mount;
-}
-
-const char *ag_query(const struct ag_request *req)
-{
-	return req->query;
-}
-
-const char *ag_protocol(const struct ag_request *req)
-{
-	return req->gate->protocol;
-}
-
-int ag_worker(const struct ag_request *req)
-{
-	return req->runtime->worker;
-}
-
-void *ag_alloc(struct ag_request *req, size_t size)
-{
-	return arena_alloc(&req->arena, size ? size : 1);
 }

@@ -30,6 +30,9 @@ struct runtime {
 	struct block_pool buffers;
 	int worker; /* from 1 */
 	bool debug;
+	uint64_t now; /* us, CLOCK_MONOTONIC, not long ago; 0: nobody keeps it */
+	/* is told, on the worker's own stack, that `current` has changed; or NULL */
+	void (*switched)(struct runtime *runtime);
 };
 
 /* An answer's head, as the application wants it. `fields` are ready "Name: value\r\n" lines. */
@@ -71,10 +74,12 @@ struct ag_request {
 	void *carrier;           /* the gate's own */
 	struct ag_request *next; /* the carrier's list */
 	struct runtime *runtime;
-	uint16_t id;     /* of the exchange on its connection */
-	bool has_head;   /* the carrier's: request_head was called */
-	bool over;       /* the carrier's: the answer's end is on its way */
-	bool authorizer; /* asked whether to let a request pass (FastCGI 6.3) */
+	uint16_t id;      /* of the exchange on its connection */
+	bool has_head;    /* the carrier's: request_head was called */
+	bool over;        /* the carrier's: the answer's end is on its way */
+	bool handled;     /* the carrier's: a handler has it, or had */
+	uint8_t answered; /* the carrier's: first digit of the status on its way, or 0 */
+	bool authorizer;  /* asked whether to let a request pass (FastCGI 6.3) */
 
 	/* what was asked; set by request_head */
 	uint64_t since; /* us, CLOCK_MONOTONIC: the head was complete */

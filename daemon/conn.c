@@ -9,6 +9,7 @@
 #include <event2/event.h>
 
 #include "log.h"
+#include "tally.h"
 
 /* ---- the end ---- */
 
@@ -75,6 +76,7 @@ static void conn_close(struct conn *conn, enum close_reason reason, const char *
 {
 	assert(conn->state != CONN_DEAD);
 	conn_log(conn, reason, detail);
+	tally_closed(conn->worker, reason);
 	if (conn->events)
 		event_del(&conn->event);
 	conn->events = 0;
@@ -254,7 +256,9 @@ static void drop_input(struct conn *conn)
 {
 	ssize_t n = read(conn->fd, conn->worker->scratch, WORKER_SCRATCH);
 
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+	if (n > 0)
+		tally_in(conn->worker, (size_t)n);
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
 		conn_close(conn, CLOSE_ANSWERED, NULL);
 }
 
@@ -280,7 +284,7 @@ static void on_ready(evutil_socket_t fd, short what, void *argument)
 	struct conn *conn = argument;
 
 	(void)fd;
-	deadlines_tick(&conn->worker->clock);
+	tally_turn(conn->worker);
 	if (conn->state == CONN_LINGERING) {
 		drop_input(conn);
 		return;
@@ -328,7 +332,9 @@ void conn_open(struct listener *listener, int fd, const struct sockaddr *peer)
 	struct worker *worker = listener->worker;
 	struct conn *conn = calloc(1, sizeof(*conn) + state_size(protocol));
 
+	tally_opened(listener);
 	if (!conn) {
+		tally_closed(worker, CLOSE_MEMORY);
 		close(fd);
 		return;
 	}
@@ -386,10 +392,12 @@ void conn_header_expired(struct deadline *deadline)
 	conn->closing = conn->lingers = true;
 	struct ag_request *req = conn->requests ? conn->requests : conn_open_request(conn, 1);
 
-	if (req)
-		request_refuse(req, 408);
-	else
+	if (!req) {
 		conn_settle(conn);
+		return;
+	}
+	tally_refused(conn->worker, REFUSAL_HEADER_TIMEOUT);
+	request_refuse(req, 408);
 }
 
 void conn_body_expired(struct deadline *deadline)

@@ -9,6 +9,7 @@
 
 #include "../protocols/cgi.h"
 #include "log.h"
+#include "tally.h"
 
 static struct ag_request *request_of(const struct conn *conn, uint16_t id)
 {
@@ -44,6 +45,7 @@ static void refuse(struct conn *conn, struct ag_request *req, int status, const 
 	conn_log(conn, CLOSE_BAD, reason);
 	if (!conn->protocol->multiplexes)
 		conn->closing = conn->lingers = true;
+	tally_refused(conn->worker, tally_refusal(req, status));
 	request_refuse(req, status);
 }
 
@@ -71,6 +73,8 @@ void conn_fail_body(struct ag_request *req, int error, int status)
 	struct conn *conn = req->carrier;
 
 	conn->closing = conn->lingers = true;
+	if (!req->refused)
+		tally_refused(conn->worker, tally_refusal(req, status));
 	if (!req->started) {
 		request_refuse(req, status);
 		return;
@@ -119,6 +123,9 @@ static void take_event(struct conn *conn, const struct wire_event *event)
 		return;
 	}
 	if (event->kind == EVENT_REPLY) {
+		if (event->status)
+			tally_refused(conn->worker,
+			        event->status == 503 ? REFUSAL_OPEN_REQUESTS : REFUSAL_ROLE);
 		conn_write(conn, event->reply, event->reply_length);
 		return;
 	}
@@ -253,10 +260,12 @@ bool conn_run_ready(struct conn *conn)
 
 	while (conn->state == CONN_OPEN && !conn->failed && (req = find_ready(conn))) {
 		ran = true;
-		if (req->started)
+		if (req->started) {
 			request_body_wake(req);
-		else
-			request_start(req);
+			continue;
+		}
+		tally_request(conn->worker, conn->protocol, req);
+		request_start(req);
 	}
 	return ran;
 }
@@ -314,6 +323,7 @@ struct span conn_read_input(struct conn *conn)
 		conn->failed = CLOSE_RESET;
 	if (n <= 0)
 		return (struct span){ NULL, 0 };
+	tally_in(conn->worker, (size_t)n);
 	if (!conn->in_length)
 		return (struct span){ into, (size_t)n };
 	conn->in_length += (uint32_t)n;

@@ -9,6 +9,7 @@
 #include <event2/event.h>
 
 #include "log.h"
+#include "tally.h"
 
 /* Bytes of an answer that may wait for a slow client before its handler waits too. */
 #define HIGH_WATER 65536
@@ -71,6 +72,8 @@ static ssize_t socket_write(struct conn *conn, const uint8_t *data, size_t lengt
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN)
 		return 0;
+	if (n > 0)
+		tally_out(conn->worker, (size_t)n);
 	return n;
 }
 
@@ -160,6 +163,7 @@ static void encode_head(
 		.date = worker_date(conn->worker),
 	};
 
+	req->answered = (uint8_t)(head->status / 100);
 	protocol->head(conn->decoder, req->id, &reply, out);
 	if (reply.close || !protocol->keeps(conn->decoder, req->id))
 		conn->closing = true;
@@ -269,6 +273,7 @@ static void gate_finished(struct ag_request *req)
 		encode_end(conn, req, &out);
 		write_out(conn, &out);
 	}
+	tally_answered(conn->worker, req);
 	conn->whole = false;
 	conn->sent = 0;
 	if (conn->deadline.list == &conn->listener->keepalive)

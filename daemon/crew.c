@@ -80,6 +80,8 @@ bool child_start(struct master *master, const struct generation *generation, uns
 	child->started = now_ms();
 	child->kill_at = child->started + generation->config->daemon.start_timeout;
 	child->slot = scoreboard_take(master->board);
+	if (child->slot)
+		child->slot->generation = generation->number;
 	child->pid = child->slot ? fork() : -1;
 	if (child->pid == 0) {
 		leave_master(master);

@@ -146,7 +146,6 @@ struct slot *scoreboard_take(struct scoreboard *board)
 		if (slot->state != WORKER_NONE)
 			continue;
 		memset(slot, 0, sizeof(*slot));
-		slot->generation = board->generation;
 		__atomic_store_n(&slot->state, WORKER_STARTING, __ATOMIC_RELEASE);
 		return slot;
 	}

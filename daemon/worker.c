@@ -15,6 +15,7 @@
 #include "conn.h"
 #include "control.h"
 #include "log.h"
+#include "tally.h"
 
 /* ms that a peer which has sent nothing yet gets to send its request when the worker stops. */
 #define FIRST_MS 1000
@@ -130,12 +131,23 @@ static bool is_shortage(int error)
 	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+static void take_client(struct listener *listener, int client, const struct sockaddr *peer)
+{
+	if (conn_is_allowed(listener, client, peer)) {
+		conn_open(listener, client, peer);
+		return;
+	}
+	tally_refused(listener->worker, REFUSAL_CLIENT);
+	close(client);
+}
+
 static void on_acceptable(evutil_socket_t fd, short what, void *argument)
 {
 	struct listener *listener = argument;
 
 	(void)what;
-	deadlines_tick(&listener->worker->clock);
+	tally_turn(listener->worker);
+	tally_queue(listener);
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
 		struct sockaddr_storage peer = { 0 };
 		socklen_t length = sizeof(peer);
@@ -143,15 +155,16 @@ static void on_acceptable(evutil_socket_t fd, short what, void *argument)
 		        fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (client < 0) {
-			if (is_shortage(errno))
+			int error = errno;
+
+			tally_queue_end(listener, error == EAGAIN);
+			if (is_shortage(error))
 				pause_accepting(listener->worker);
 			return;
 		}
-		if (conn_is_allowed(listener, client, (struct sockaddr *)&peer))
-			conn_open(listener, client, (struct sockaddr *)&peer);
-		else
-			close(client);
+		take_client(listener, client, (struct sockaddr *)&peer);
 	}
+	tally_queue_end(listener, false);
 }
 
 static bool listeners_open(struct worker *worker, const struct bound *bound, size_t count)
@@ -251,6 +264,7 @@ static void drain(struct worker *worker, bool softly)
 	for (size_t i = 0; i < worker->listener_count; i++)
 		on_acceptable(worker->listeners[i].bound->fd, EV_READ, &worker->listeners[i]);
 	worker->draining = true;
+	tally_state(worker, WORKER_DRAINING);
 	worker->softly = softly;
 	listeners_close(worker);
 	control_send(event_get_fd(&worker->control), CONTROL_DRAINING, NULL);
@@ -425,6 +439,14 @@ static void follow_master(pid_t master)
 		raise(SIGTERM);
 }
 
+static void loop(struct worker *worker)
+{
+	do
+		tally_wait(worker);
+	while (event_base_loop(worker->base, EVLOOP_ONCE) == 0 &&
+	        !event_base_got_break(worker->base));
+}
+
 static int fail_start(const struct worker_start *start, int status, const char *why)
 {
 	control_send(start->control, CONTROL_FAILED, why);
@@ -439,6 +461,7 @@ int worker_run(const struct worker_start *start)
 
 	snprintf(name, sizeof(name), "worker %d", start->number);
 	log_name(name);
+	tally_start(&worker, start->number);
 	worker.runtime.worker = start->number;
 	worker.runtime.debug = start->config->debug;
 	worker.runtime.host = host_load(start->config, error, sizeof(error));
@@ -449,9 +472,10 @@ int worker_run(const struct worker_start *start)
 		return fail_start(start, 1, error);
 	}
 	follow_master(master);
+	tally_state(&worker, WORKER_SERVING);
 	/* a master that does not listen any more wants no worker */
 	if (control_send(start->control, CONTROL_READY, NULL))
-		event_base_dispatch(worker.base);
+		loop(&worker);
 	worker_stop(&worker);
 	close(start->control);
 	return 0;

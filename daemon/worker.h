@@ -31,10 +31,12 @@ struct listener {
 	const struct bound *bound;
 	struct deadline_list keepalive;
 	struct limits limits; /* the worker's, and what is decoded otherwise here */
+	uint64_t empty;       /* us: since then its queue may have held what is taken from it now */
+	bool full;            /* something was left in the queue */
 };
 
 struct worker {
-	struct runtime runtime;
+	struct runtime runtime; /* first: it is how handlers' switches find the worker */
 	const struct config *config;
 	struct event_base *base;
 	struct listener *listeners;
@@ -51,6 +53,13 @@ struct worker {
 	uint8_t *output;   /* what is being encoded */
 	char date[32];     /* HTTP-date of `dated` */
 	uint64_t dated;    /* s */
+
+	/* daemon/tally.c: us; runtime.now is this turn's begin, or later an answer's end */
+	uint64_t asleep; /* the loop last began to wait */
+	uint64_t woken;  /* the last turn's begin */
+	uint64_t polled; /* what this turn found has not been there before */
+	bool fresh;      /* no handler ran since runtime.now */
+	bool turned;     /* this turn's begin is noted */
 };
 
 /* What the master hands to a worker. */

@@ -72,9 +72,10 @@ static struct slot *slot_open(struct fastcgi *fcgi, uint16_t id, uint16_t role, 
 	return NULL;
 }
 
-/* A management record's or a refusal's answer is ready to go. */
-static enum step told(struct wire_event *event)
+/* An answer is ready to go: to a management record, or with the status of a refusal. */
+static enum step told(struct wire_event *event, int status)
 {
+	event->status = status;
 	return (enum step)decode_event(event, EVENT_REPLY, 0);
 }
 
@@ -109,7 +110,7 @@ static enum step take_begin(struct fastcgi *fcgi, struct span *in, struct wire_e
 		return (enum step)decode_event(event, EVENT_BEGIN, fcgi->id);
 	}
 	fastcgi_reply_refused(fcgi->id, refusal, event);
-	return told(event);
+	return told(event, refusal == FCGI_UNKNOWN_ROLE ? 501 : 503);
 }
 
 /* 4.1; all of it must be there. */
@@ -124,7 +125,7 @@ static enum step take_values(struct fastcgi *fcgi, struct span *in, struct wire_
 	fcgi->content = 0;
 	if (!fastcgi_reply_values(list, event))
 		return bad(event, "a pair of GET_VALUES runs past its end");
-	return told(event);
+	return told(event, 0);
 }
 
 /* Takes the whole pairs at the front of the record, as many as one event holds. */
@@ -306,7 +307,7 @@ static enum step open_record(struct fastcgi *fcgi, struct wire_event *event)
 		if (fcgi->id != FCGI_NULL_REQUEST_ID)
 			return STEP_ON;
 		fastcgi_reply_unknown_type(fcgi->type, event);
-		return told(event);
+		return told(event, 0);
 	}
 }
 

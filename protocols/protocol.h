@@ -68,7 +68,7 @@ enum event_kind {
 	EVENT_END,          /* the body is complete */
 	EVENT_ABORT,        /* the peer no longer wants an answer */
 	EVENT_BAD_EXCHANGE, /* refuse this exchange with `status`; others go on */
-	EVENT_REPLY,        /* send `reply` as it is */
+	EVENT_REPLY,        /* send `reply` as it is; it may refuse an exchange */
 };
 
 enum role {
@@ -90,9 +90,10 @@ struct wire_event {
 	enum role role; /* BEGIN */
 	unsigned count; /* VARIABLES, FIELDS */
 	struct pair pairs[EVENT_PAIRS];
-	struct span data;    /* PART, BODY */
-	int status;          /* BAD_EXCHANGE, DECODE_BAD: what to answer */
-	const char *reason;  /* the same in words, for the log: a constant */
+	struct span data;   /* PART, BODY */
+	int status;         /* BAD_EXCHANGE, DECODE_BAD: what to answer; REPLY: 0, or it refuses: */
+	                    /* 501 a role, 503 one more open exchange */
+	const char *reason; /* the same in words, for the log: a constant */
 	size_t reply_length; /* REPLY */
 	uint8_t reply[EVENT_REPLY_MAX];
 };
