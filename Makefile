@@ -15,6 +15,7 @@ PROTOCOLS = protocols/protocols.c protocols/scan.c protocols/cgi.c protocols/fas
 	protocols/fastcgi_record.c protocols/scgi.c protocols/uwsgi.c protocols/http.c \
 	protocols/http_head.c protocols/http_chunk.c protocols/proxy.c protocols/forwarded.c
 DAEMON = daemon/conn.c daemon/conn_in.c daemon/conn_out.c daemon/conn_trust.c \
+	daemon/crash_log.c daemon/symbols.c \
 	daemon/worker.c daemon/deadline.c daemon/master.c daemon/crew.c daemon/reload.c \
 	daemon/generation.c daemon/control.c daemon/socket.c daemon/privileges.c \
 	daemon/tally.c daemon/scoreboard.c daemon/histogram.c daemon/reasons.c \
@@ -32,7 +33,8 @@ UNIT = tests/unit/test_scan.c tests/unit/test_spool.c tests/unit/test_http.c tes
 	tests/unit/test_response.c tests/unit/test_waiting.c tests/unit/test_task.c \
 	tests/unit/test_deadline.c tests/unit/test_proxy.c tests/unit/test_histogram.c \
 	tests/unit/test_scoreboard.c tests/unit/test_reasons.c \
-	tests/unit/test_forwarded.c tests/unit/test_pidfile.c
+	tests/unit/test_forwarded.c tests/unit/test_pidfile.c \
+	tests/unit/test_crash_log.c
 E2E = tests/e2e/test_fuzz.c tests/e2e/test_gates.c tests/e2e/test_nginx.c tests/e2e/test_same.c \
 	tests/e2e/test_spawn.c tests/e2e/test_daemon.c tests/e2e/test_workers.c tests/e2e/test_trust.c \
 	tests/e2e/test_background.c tests/e2e/test_authorizer.c tests/e2e/test_reload.c \
@@ -44,7 +46,7 @@ SUPPORT = tests/support/decoding.c tests/support/support.c tests/support/process
 # Applications as shared objects: examples, and what tests load.
 EXAMPLES = hello form slow download authorizer
 UNIT_APPS = good other_abi no_entry fails
-E2E_APPS = early answers napper overflow hang peers
+E2E_APPS = crash early answers napper overflow hang peers
 PEERS = fcgx_env
 
 WARNINGS = -Wall -Wextra -Wshadow -Werror
@@ -55,7 +57,7 @@ PLAIN  = $(COMMON) $(CFLAGS) -D_FORTIFY_SOURCE=2 $(HARDENING)
 SANE   = $(COMMON) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=undefined -DANYGATE_SANITIZED -I. \
 	-DSOURCE_DIR='"$(CURDIR)"' -DBUILD_DIR='"$(CURDIR)/$(ASAN)"'
-LIBS   = -levent_core -linih -lcrypto -ldl
+LIBS   = -levent_core -linih -lcrypto -ldw -ldl
 # what loaded applications call
 EXPORT = -Wl,--export-dynamic-symbol='ag_*'
 LDFLAGS ?= -pie -Wl,-z,relro,-z,now
