@@ -15,7 +15,7 @@ PROTOCOLS = protocols/protocols.c protocols/scan.c protocols/cgi.c protocols/fas
 	protocols/fastcgi_record.c protocols/scgi.c protocols/uwsgi.c protocols/http.c \
 	protocols/http_head.c protocols/http_chunk.c protocols/proxy.c protocols/forwarded.c
 DAEMON = daemon/conn.c daemon/conn_in.c daemon/conn_out.c daemon/conn_trust.c \
-	daemon/crash_log.c daemon/symbols.c \
+	daemon/crash.c daemon/crash_log.c daemon/symbols.c \
 	daemon/worker.c daemon/deadline.c daemon/master.c daemon/crew.c daemon/reload.c \
 	daemon/generation.c daemon/control.c daemon/socket.c daemon/privileges.c \
 	daemon/tally.c daemon/scoreboard.c daemon/histogram.c daemon/reasons.c \
@@ -33,11 +33,12 @@ UNIT = tests/unit/test_scan.c tests/unit/test_spool.c tests/unit/test_http.c tes
 	tests/unit/test_response.c tests/unit/test_waiting.c tests/unit/test_task.c \
 	tests/unit/test_deadline.c tests/unit/test_proxy.c tests/unit/test_histogram.c \
 	tests/unit/test_scoreboard.c tests/unit/test_reasons.c \
-	tests/unit/test_forwarded.c tests/unit/test_pidfile.c \
+	tests/unit/test_forwarded.c tests/unit/test_pidfile.c tests/unit/test_crash.c \
 	tests/unit/test_crash_log.c
 E2E = tests/e2e/test_fuzz.c tests/e2e/test_gates.c tests/e2e/test_nginx.c tests/e2e/test_same.c \
 	tests/e2e/test_spawn.c tests/e2e/test_daemon.c tests/e2e/test_workers.c tests/e2e/test_trust.c \
 	tests/e2e/test_background.c tests/e2e/test_authorizer.c tests/e2e/test_reload.c \
+	tests/e2e/test_crash.c \
 	tests/e2e/gateways/test_matrix.c tests/e2e/gateways/cases.c tests/e2e/gateways/limits.c
 SUPPORT = tests/support/decoding.c tests/support/support.c tests/support/process.c \
 	tests/support/daemon.c tests/support/client.c tests/support/gates.c tests/support/json.c \
@@ -197,7 +198,7 @@ run: deps
 test: deps
 	@$(MAKE) -s --no-print-directory -j2 all check
 
-check: $(ASAN)/test-runner $(ASAN)/anygate $(FUZZ_TARGETS) $(TEST_APPS) $(PEERS:%=$(ASAN)/peers/%)
+check: $(BUILD)/anygate $(ASAN)/test-runner $(ASAN)/anygate $(FUZZ_TARGETS) $(TEST_APPS) $(PEERS:%=$(ASAN)/peers/%)
 	@tests/support/check $(ASAN)/test-runner
 
 C_FILES = $(shell git ls-files '*.c' '*.h' 2>/dev/null || find app protocols daemon tests -name '*.[ch]')

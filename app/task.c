@@ -1,7 +1,6 @@
 #include "task.h"
 
 #include <assert.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -274,42 +273,10 @@ void task_suspend(struct task_pool *pool)
 	arrive_task(task);
 }
 
-/* The signal handler has no argument; one worker has one pool. */
-static struct {
-	struct task_pool *pool;
-	void (*report)(void);
-	void *stack; /* the handler's own, for good */
-	struct sigaction before[NSIG];
-} overflow;
-
-static void on_fault(int signal, siginfo_t *info, void *context)
+bool task_is_overflow(const struct task_pool *pool, const void *address)
 {
-	const struct task *task = overflow.pool->running;
-	const char *at = info->si_addr;
+	const struct task *task = pool->running;
+	const char *at = address;
 
-	(void)context;
-	if (task && at >= stack_bottom(task) - GUARD && at < stack_bottom(task))
-		overflow.report();
-	/* the fault comes again, with whatever handled it before us; one that was sent does not */
-	sigaction(signal, &overflow.before[signal], NULL);
-	if (info->si_code <= 0)
-		raise(signal);
-}
-
-bool task_catch_overflow(struct task_pool *pool, void (*report)(void))
-{
-	size_t size = (size_t)sysconf(_SC_SIGSTKSZ) * 4;
-	stack_t stack = { .ss_sp = malloc(size), .ss_size = size };
-	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
-
-	if (!stack.ss_sp || sigaltstack(&stack, NULL) < 0) {
-		free(stack.ss_sp);
-		return false;
-	}
-	overflow.stack = stack.ss_sp;
-	overflow.pool = pool;
-	overflow.report = report;
-	sigaction(SIGSEGV, &action, &overflow.before[SIGSEGV]);
-	sigaction(SIGBUS, &action, &overflow.before[SIGBUS]);
-	return true;
+	return task && at >= stack_bottom(task) - GUARD && at < stack_bottom(task);
 }

@@ -2,7 +2,7 @@
  * Tasks: functions that run on stacks of their own and can be left in the middle (coroutines). The
  * worker's thread runs one at a time; a switch saves the registers the ABI asks for and makes no
  * system call. Stacks are mapped once and pooled; below each lies a guard page, so an overflow
- * faults, and the handler installed by task_catch_overflow() says whose it was.
+ * faults, and task_is_overflow() tells it from other faults.
  */
 #ifndef APP_TASK_H
 #define APP_TASK_H
@@ -48,11 +48,8 @@ void task_resume(struct task *task);
 /* Leaves the running task; returns when somebody resumes it. In a task only. */
 void task_suspend(struct task_pool *pool);
 
-/*
- * Installs a handler for SIGSEGV and SIGBUS that tells a stack overflow from other faults: it calls
- * `report` (async-signal-safe), and the process dies of the signal as it would have without it.
- * Once for each process, with its only pool. False: no memory.
- */
-bool task_catch_overflow(struct task_pool *pool, void (*report)(void));
+/* Whether an access to `address` that faulted was the running task's, beyond its stack's end. For
+ * signal handlers too. */
+bool task_is_overflow(const struct task_pool *pool, const void *address);
 
 #endif

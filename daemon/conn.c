@@ -8,6 +8,7 @@
 
 #include <event2/event.h>
 
+#include "crash.h"
 #include "log.h"
 #include "tally.h"
 
@@ -372,6 +373,13 @@ void conn_cut(struct conn *conn)
 struct conn *conn_next(const struct conn *conn)
 {
 	return conn->next;
+}
+
+void conn_name_requests(const struct conn *conn, struct crash *crash)
+{
+	for (const struct ag_request *req = conn->requests; req; req = req->next)
+		if (req->started && !req->done && !crash_other(crash, req))
+			return;
 }
 
 static struct conn *conn_of(struct deadline *deadline)

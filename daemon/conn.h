@@ -10,6 +10,8 @@
 
 #include "worker.h"
 
+struct crash;
+
 /* Takes over an accepted descriptor; what it holds already is read and answered at once. */
 void conn_open(struct listener *listener, int fd, const struct sockaddr *peer);
 
@@ -24,6 +26,9 @@ void conn_cut(struct conn *conn);
 
 /* The next of the worker's list. */
 struct conn *conn_next(const struct conn *conn);
+
+/* Tells crash_other of its requests that a handler has. */
+void conn_name_requests(const struct conn *conn, struct crash *crash);
 
 /* What becomes of connections when their deadlines pass. */
 void conn_header_expired(struct deadline *deadline);

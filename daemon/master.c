@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "crash.h"
 #include "log.h"
 #include "master_private.h"
 
@@ -60,10 +61,25 @@ static void lose(struct master *master, const struct child *child, const char *w
 		master->due = now_ms() + SLOW_MS;
 }
 
+/* What it was doing, where it has left word of it. */
+static void log_crash(const struct master *master, const struct child *child)
+{
+	const struct generation *generation = master->now ? master->now : master->next;
+	const struct crash *crash = &child->slot->crash;
+
+	if (!generation || !crash->signal || crash->signal == CRASH_PROBE)
+		return;
+	crash_log(crash, &(struct crash_worker){ .number = child->number,
+	                         .pid = child->pid,
+	                         .uptime = now_ms() - child->started,
+	                         .run = &generation->config->daemon });
+}
+
 void child_died(struct master *master, const struct child *child, int status)
 {
 	char why[CONTROL_TEXT_MAX + 128];
 
+	log_crash(master, child);
 	if (child->state == CHILD_ENDING || master->stopping)
 		return;
 	count_up(&master->board->deaths, 1);

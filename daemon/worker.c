@@ -14,6 +14,7 @@
 #include "../app/host/host.h"
 #include "conn.h"
 #include "control.h"
+#include "crash.h"
 #include "log.h"
 #include "tally.h"
 
@@ -376,13 +377,16 @@ static void worker_stop(struct worker *worker)
 
 /* ---- the beginning ---- */
 
-static void report_overflow(void)
+/* For the record of a crash: bounded, as the lists may be broken. */
+static void walk_requests(const void *data, struct crash *crash)
 {
-	static const char line[] = "anygate: stack overflow in a handler: give it less to keep on "
-	                           "its stack, or raise daemon.stack_size\n";
+	const struct worker *worker = data;
+	const struct conn *conn = worker->conns;
 
-	if (write(STDERR_FILENO, line, sizeof(line) - 1) < 0)
-		return;
+	for (size_t left = worker->conn_count; conn && left; left--) {
+		conn_name_requests(conn, crash);
+		conn = conn_next(conn);
+	}
 }
 
 static struct event_base *base_new(void)
@@ -426,8 +430,7 @@ static bool worker_start(struct worker *worker, const struct worker_start *start
 	evtimer_assign(&worker->tidy, worker->base, on_tidy, worker);
 	evtimer_assign(&worker->resume, worker->base, on_resume, worker);
 	evtimer_assign(&worker->cut, worker->base, on_cut, worker);
-	return task_catch_overflow(&worker->runtime.tasks, report_overflow) &&
-	       listeners_open(worker, start->bound, start->bound_count) && signals_watch(worker) &&
+	return listeners_open(worker, start->bound, start->bound_count) && signals_watch(worker) &&
 	       control_watch(worker, start->control);
 }
 
@@ -464,6 +467,8 @@ int worker_run(const struct worker_start *start)
 	tally_start(&worker, start->number);
 	worker.runtime.worker = start->number;
 	worker.runtime.debug = start->config->debug;
+	if (!crash_catch(&start->slot->crash, &worker.runtime, walk_requests, &worker))
+		return fail_start(start, 1, "a worker can't start: no memory");
 	worker.runtime.host = host_load(start->config, error, sizeof(error));
 	if (!worker.runtime.host)
 		return fail_start(start, 2, error);
@@ -477,6 +482,7 @@ int worker_run(const struct worker_start *start)
 	if (control_send(start->control, CONTROL_READY, NULL))
 		loop(&worker);
 	worker_stop(&worker);
+	crash_forget();
 	close(start->control);
 	return 0;
 }

@@ -1,0 +1,208 @@
+/*
+ * Workers that crash: the log names the signal, the request, the function and who else was there;
+ * who else was there is all that is lost. With the sanitizers, whose own reports come as well, and
+ * as it is installed.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "tests/support/client.h"
+#include "tests/support/daemon.h"
+
+SUITE(crashing);
+
+#define PLAIN     BUILD_DIR "/../anygate"
+#define BYSTANDER 3
+
+static const struct crash_row {
+	const char *target, *signal, *function; /* function: of the application, and its module */
+} rows[] = {
+	{ "/segv?a=b", "SIGSEGV at address 0x0", "#0 segv_here (crash.so+0x" },
+	{ "/nested?", "SIGSEGV at address 0x0", "#1 nested_here (crash.so+0x" },
+	{ "/abort", "SIGABRT", " abort_here (crash.so+0x" },
+	{ "/divide", "SIGFPE", "#0 divide_here (crash.so+0x" },
+	{ "/illegal", "SIGILL", "#0 illegal_here (crash.so+0x" },
+	{ "/trap", "SIGTRAP", "#0 trap_here (crash.so+0x" },
+	{ "/call", "SIGSEGV at address 0x0", "#1 call_here (crash.so+0x" },
+	{ "/smash", "SIGSEGV at address 0x0", "#0 write_through (crash.so+0x" },
+	{ "/overflow", "SIGSEGV at address 0x", "#1 recur_here (crash.so+0x" },
+	{ "/segv?ms=20", "SIGSEGV at address 0x0", "#0 segv_here (crash.so+0x" },
+};
+
+/* Sends a GET and leaves the answer for later. */
+static void ask(struct client *client, const char *address, const char *target)
+{
+	struct bytes out = { 0 };
+
+	http_build(&out, "GET", target, "Connection: close\r\n", NULL, 0);
+	client_open(client, address);
+	client_send(client, out.data, out.length);
+	client_flush(client);
+	bytes_free(&out);
+}
+
+static void check_served(struct daemon *daemon)
+{
+	struct response response;
+
+	http_get(daemon_address(daemon), "/", &response);
+	cr_expect_eq(response.status, 200, "%d", response.status);
+	response_free(&response);
+}
+
+static void check_lost(struct client *client, const char *target)
+{
+	client_read_all(client);
+	cr_expect_eq(client->in.length, 0, "%s: %s", target, client->in.data);
+	client_close(client);
+}
+
+static void start(struct daemon *daemon, const char *program)
+{
+	const char *const arguments[] = { program, "-w", "1", "-l", "http=127.0.0.1:0",
+		DAEMON_APPS "crash.so", NULL };
+	const struct rlimit none = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &none);
+	daemon_start_with(daemon, 1, &(struct process_options){ .arguments = arguments });
+}
+
+/* The log's lines of one crash; the frames come last. */
+static void check_log(struct daemon *daemon, const struct crash_row *row)
+{
+	char head[128];
+
+	snprintf(head, sizeof head, " in GET %s (for ", row->target);
+	size_t frame = process_expect(&daemon->process, row->function, 0);
+
+	process_expect(&daemon->process, " tests/e2e/apps/crash.c:", frame);
+
+	const char *text = daemon_text(daemon);
+
+	cr_expect(strstr(text, row->signal) && strstr(text, head), "not \"%s\", \"%s\": %s",
+	        row->signal, head, text);
+	for (int i = 0; i < BYSTANDER; i++) {
+		snprintf(head, sizeof head, "other request in flight: GET /sleep?%d (for ", i);
+		cr_expect(strstr(text, head), "not \"%s\": %s", head, text);
+	}
+	cr_expect_eq(strstr(text, "stack overflow in a handler") != NULL,
+	        strcmp(row->target, "/overflow") == 0, "%s", text);
+}
+
+static void run_row(const char *program, const struct crash_row *row)
+{
+	struct client clients[BYSTANDER], client;
+	struct daemon daemon;
+	char target[32];
+
+	start(&daemon, program);
+	for (int i = 0; i < BYSTANDER; i++) {
+		snprintf(target, sizeof target, "/sleep?%d", i);
+		ask(&clients[i], daemon_address(&daemon), target);
+	}
+	/* one worker reads its connections in the order in which they came */
+	check_served(&daemon);
+	check_served(&daemon);
+	ask(&client, daemon_address(&daemon), row->target);
+	check_lost(&client, row->target);
+	for (int i = 0; i < BYSTANDER; i++)
+		check_lost(&clients[i], "/sleep");
+	check_served(&daemon);
+	check_log(&daemon, row);
+	kill(daemon.process.pid, SIGTERM);
+	daemon_end(&daemon, 0, true);
+}
+
+Test(crashing, with_sanitizers, .timeout = 180)
+{
+	for (size_t i = 0; i < COUNT(rows); i++)
+		run_row(DAEMON_PROGRAM, &rows[i]);
+}
+
+Test(crashing, as_installed, .timeout = 180)
+{
+	for (size_t i = 0; i < COUNT(rows); i++)
+		run_row(PLAIN, &rows[i]);
+}
+
+/* Of the kernel's and the master's view: the signal is the one it would have been. */
+Test(crashing, dies_of_its_signal, .timeout = 60)
+{
+	struct daemon daemon;
+	struct client client;
+
+	start(&daemon, PLAIN);
+	ask(&client, daemon_address(&daemon), "/segv");
+	check_lost(&client, "/segv");
+	daemon_expect(&daemon, "died of signal 11 ");
+	ask(&client, daemon_address(&daemon), "/abort");
+	check_lost(&client, "/abort");
+	daemon_expect(&daemon, "died of signal 6 ");
+	check_served(&daemon);
+	daemon_stop(&daemon);
+}
+
+/* A sanitizer's report is not lost. */
+Test(crashing, sanitizer_reports, .timeout = 60)
+{
+	struct daemon daemon;
+	struct client client;
+
+	start(&daemon, DAEMON_PROGRAM);
+	ask(&client, daemon_address(&daemon), "/segv");
+	check_lost(&client, "/segv");
+	daemon_expect(&daemon, "ERROR: AddressSanitizer: SEGV");
+	daemon_expect(&daemon, "SIGSEGV at address 0x0 in GET /segv");
+	kill(daemon.process.pid, SIGTERM);
+	daemon_end(&daemon, 0, true);
+}
+
+/* Another crash, whose record is another's; one that leaves none has none. */
+Test(crashing, one_after_the_other, .timeout = 60)
+{
+	struct daemon daemon;
+	struct client client;
+
+	start(&daemon, PLAIN);
+	ask(&client, daemon_address(&daemon), "/segv");
+	check_lost(&client, "/segv");
+	daemon_expect(&daemon, " task_entry ("); /* who reads the symbols has gone again */
+	check_served(&daemon);
+
+	pid_t worker = daemon_worker(&daemon, 0);
+
+	kill(worker, SIGKILL);
+	daemon_worker(&daemon, worker);
+	check_served(&daemon);
+	daemon_expect(&daemon, "died of signal 9 ");
+
+	const char *text = daemon_text(&daemon), *first = strstr(text, "SIGSEGV");
+
+	cr_expect(first && !strstr(first + 1, "SIGSEGV"), "%s", text);
+	daemon_stop(&daemon);
+}
+
+/* The watchdog's signal ends nothing, nor is it a crash. */
+Test(crashing, probe, .timeout = 60)
+{
+	struct daemon daemon;
+	struct client client;
+
+	start(&daemon, DAEMON_PROGRAM);
+	pid_t worker = daemon_worker(&daemon, 0);
+
+	ask(&client, daemon_address(&daemon), "/sleep");
+	check_served(&daemon);
+	for (int i = 0; i < 10; i++) {
+		kill(worker, SIGUSR2);
+		check_served(&daemon);
+	}
+	cr_expect_eq(daemon_worker(&daemon, 0), worker);
+	kill(worker, SIGKILL);
+	check_lost(&client, "/sleep");
+	daemon_expect(&daemon, "died of signal 9 ");
+	cr_expect(!strstr(daemon_text(&daemon), "held up"), "%s", daemon_text(&daemon));
+	daemon_stop(&daemon);
+}
