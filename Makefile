@@ -8,47 +8,20 @@ SECONDS ?= 60
 BUILD = build
 ASAN  = $(BUILD)/asan
 
-APP = app/arena.c app/env.c app/request.c app/lookup.c app/response.c app/router.c app/tree.c \
-	app/path.c app/spool.c app/text.c app/status.c app/task.c app/async/timer.c app/host/load.c \
-	app/builtin/builtin.c app/builtin/env.c app/builtin/hello.c app/builtin/echo.c
-PROTOCOLS = protocols/protocols.c protocols/scan.c protocols/cgi.c protocols/fastcgi.c \
-	protocols/fastcgi_record.c protocols/scgi.c protocols/uwsgi.c protocols/http.c \
-	protocols/http_head.c protocols/http_chunk.c protocols/proxy.c protocols/forwarded.c
-DAEMON = daemon/conn.c daemon/conn_in.c daemon/conn_out.c daemon/conn_trust.c \
-	daemon/crash.c daemon/crash_log.c daemon/symbols.c \
-	daemon/worker.c daemon/deadline.c daemon/master.c daemon/crew.c daemon/reload.c \
-	daemon/generation.c daemon/control.c daemon/socket.c daemon/privileges.c \
-	daemon/tally.c daemon/scoreboard.c daemon/histogram.c daemon/reasons.c \
-	daemon/pidfile.c daemon/background.c \
-	daemon/log.c daemon/options.c daemon/config.c daemon/config_build.c \
-	daemon/config_types.c daemon/config_address.c daemon/config_keys.c daemon/peers.c
-SOURCES = $(APP) $(PROTOCOLS) $(DAEMON)
+APP       = $(wildcard app/*.c app/async/*.c app/host/*.c app/web/*.c app/builtin/*.c)
+PROTOCOLS = $(wildcard protocols/*.c)
+DAEMON    = $(filter-out daemon/main.c,$(wildcard daemon/*.c))
+SOURCES   = $(APP) $(PROTOCOLS) $(DAEMON)
 
-UNIT = tests/unit/test_scan.c tests/unit/test_spool.c tests/unit/test_http.c tests/unit/test_http_body.c \
-	tests/unit/test_http_answers.c tests/unit/test_fastcgi.c tests/unit/test_fastcgi_answers.c \
-	tests/unit/test_scgi.c \
-	tests/unit/test_uwsgi.c tests/unit/test_router.c tests/unit/test_path.c \
-	tests/unit/test_text.c tests/unit/test_load.c tests/unit/test_config.c \
-	tests/unit/test_config_errors.c tests/unit/test_env.c tests/unit/test_request.c \
-	tests/unit/test_response.c tests/unit/test_waiting.c tests/unit/test_task.c \
-	tests/unit/test_deadline.c tests/unit/test_proxy.c tests/unit/test_histogram.c \
-	tests/unit/test_scoreboard.c tests/unit/test_reasons.c \
-	tests/unit/test_forwarded.c tests/unit/test_pidfile.c tests/unit/test_crash.c \
-	tests/unit/test_crash_log.c
-E2E = tests/e2e/test_fuzz.c tests/e2e/test_gates.c tests/e2e/test_nginx.c tests/e2e/test_same.c \
-	tests/e2e/test_spawn.c tests/e2e/test_daemon.c tests/e2e/test_workers.c tests/e2e/test_trust.c \
-	tests/e2e/test_background.c tests/e2e/test_authorizer.c tests/e2e/test_reload.c \
-	tests/e2e/test_crash.c \
-	tests/e2e/gateways/test_matrix.c tests/e2e/gateways/cases.c tests/e2e/gateways/limits.c
-SUPPORT = tests/support/decoding.c tests/support/support.c tests/support/process.c \
-	tests/support/daemon.c tests/support/client.c tests/support/gates.c tests/support/json.c \
-	tests/support/nginx.c tests/support/loopback.c tests/support/gateway.c
+UNIT    = $(wildcard tests/unit/*.c)
+E2E     = $(wildcard tests/e2e/*.c tests/e2e/gateways/*.c)
+SUPPORT = $(wildcard tests/support/*.c)
 
 # Applications as shared objects: examples, and what tests load.
-EXAMPLES = hello form slow download authorizer
-UNIT_APPS = good other_abi no_entry fails
-E2E_APPS = crash early answers napper overflow hang peers
-PEERS = fcgx_env
+EXAMPLES  = $(basename $(notdir $(wildcard app/examples/*.c)))
+UNIT_APPS = $(basename $(notdir $(wildcard tests/unit/apps/*.c)))
+E2E_APPS  = $(basename $(notdir $(wildcard tests/e2e/apps/*.c)))
+PEERS     = $(basename $(notdir $(wildcard tests/e2e/peers/*.c)))
 
 WARNINGS = -Wall -Wextra -Wshadow -Werror
 HARDENING = -fstack-protector-strong -fstack-clash-protection -fPIE

@@ -151,6 +151,8 @@ void children_reap(struct master *master)
 	int status;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == master->upgrade.trial)
+			upgrade_tried(master, status);
 		link = link_of(master, pid);
 		if (!*link)
 			continue;

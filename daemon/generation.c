@@ -1,5 +1,6 @@
 #include "generation.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,11 +58,24 @@ struct generation *generation_parse(const struct options *options, char *error, 
 		return NULL;
 	}
 	generation->number = 1;
-	generation->config = config_load(options, error, size);
+	if (fchdir(options->start) < 0)
+		snprintf(error, size, "can't go back to where it was started: %s", strerror(errno));
+	else
+		generation->config = config_load(options, error, size);
 	if (generation->config && find_listeners(generation->config, error, size))
 		return generation;
 	generation_free(generation, NULL);
 	return NULL;
+}
+
+bool generation_enter(const struct config *config, char *error, size_t size)
+{
+	const char *directory = config->daemon.directory;
+
+	if (!directory || chdir(directory) == 0)
+		return true;
+	snprintf(error, size, "daemon.directory: can't enter %s: %s", directory, strerror(errno));
+	return false;
 }
 
 bool generation_open(
@@ -69,6 +83,8 @@ bool generation_open(
 {
 	struct config *config = generation->config;
 
+	if (!generation_enter(config, error, size))
+		return false;
 	generation->bound = calloc(config->listen_count, sizeof(*generation->bound));
 	if (!generation->bound) {
 		snprintf(error, size, "no memory");

@@ -19,9 +19,12 @@ struct generation {
 /* Parses the configuration that the options ask for. NULL with one line in `error`. */
 struct generation *generation_parse(const struct options *options, char *error, size_t size);
 
+/* Enters daemon.directory; false with one line in `error`. */
+bool generation_enter(const struct config *config, char *error, size_t size);
+
 /*
- * Opens its sockets; those of `before` (may be NULL) with the same address are taken over. False
- * with one line in `error`: generation_free is called in any case.
+ * Enters daemon.directory and opens the sockets; those of `before` (may be NULL) with the same
+ * address are taken over. False with one line in `error`: generation_free is called in any case.
  */
 bool generation_open(
         struct generation *generation, const struct generation *before, char *error, size_t size);

@@ -65,16 +65,6 @@ static bool take_pidfile(
 	return pidfile_take(&daemon->pidfile, daemon->pidfile_path, error, size);
 }
 
-static bool enter_directory(const struct config *config, char *error, size_t size)
-{
-	const char *directory = config->daemon.directory;
-
-	if (!directory || chdir(directory) == 0)
-		return true;
-	snprintf(error, size, "daemon.directory: can't enter %s: %s", directory, strerror(errno));
-	return false;
-}
-
 static bool open_log(const struct config *config, char *error, size_t size)
 {
 	unsigned level = config->debug ? LOG_LEVEL_DEBUG : config->log.level;
@@ -85,44 +75,95 @@ static bool open_log(const struct config *config, char *error, size_t size)
 	return false;
 }
 
+/* What a start from nothing prepares; false with a line in `error`. */
+static bool begin(struct daemon *daemon, struct generation *first, char *error, size_t size)
+{
+	privileges_open_files(first->config->daemon.open_files);
+	if (!open_log(first->config, error, size) || !generation_open(first, NULL, error, size) ||
+	        !take_pidfile(daemon, first->config, error, size))
+		return false;
+	if (daemonize(daemon, first->config))
+		return true;
+	snprintf(error, size, "can't fork: %s", strerror(errno));
+	return false;
+}
+
+/* The same where a former program of this process has prepared it. */
+static bool go_on(struct daemon *daemon, struct generation *first, struct handover *handover,
+        char *error, size_t size)
+{
+	const struct generation before = { .bound = handover->bound,
+		.bound_count = handover->bound_count };
+
+	if (first->config->daemon.pidfile)
+		daemon->pidfile_path = strdup(first->config->daemon.pidfile);
+	return open_log(first->config, error, size) &&
+	       generation_open(first, &before, error, size) &&
+	       (handover->pidfile < 0 || pidfile_adopt(&daemon->pidfile, daemon->pidfile_path,
+	                                         handover->pidfile, error, size));
+}
+
+/* The configuration in force, as the former program has left it. */
+static struct generation *parse_former(
+        const struct daemon *daemon, const struct handover *handover, char *error, size_t size)
+{
+	char path[64];
+	struct options former = {
+		.debug = daemon->options.debug,
+		.start = daemon->options.start,
+		.config_file = path,
+	};
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", handover->config);
+	return generation_parse(&former, error, size);
+}
+
 static int serve(struct daemon *daemon)
 {
-	struct generation *first;
+	struct master_start start = { .options = &daemon->options, .on_ready = on_ready };
 	char error[CONFIG_ERROR_MAX];
-	int status = 1;
+	bool ready;
 
 	master_block_signals(); /* one that comes before the workers are up is acted on then */
-	first = generation_parse(&daemon->options, error, sizeof(error));
-	if (!first)
-		return fail(EXIT_USAGE, error);
-	privileges_open_files(first->config->daemon.open_files);
-	if (!open_log(first->config, error, sizeof(error)) ||
-	        !enter_directory(first->config, error, sizeof(error)) ||
-	        !generation_open(first, NULL, error, sizeof(error)) ||
-	        !take_pidfile(daemon, first->config, error, sizeof(error)))
+	start.data = daemon;
+	start.handover = handover_read(error, sizeof(error));
+	if (*error)
+		return fail(1, error);
+	start.first = start.handover ? parse_former(daemon, start.handover, error, sizeof(error))
+	                             : generation_parse(&daemon->options, error, sizeof(error));
+	ready = start.first &&
+	        (start.handover ? go_on(daemon, start.first, start.handover, error, sizeof(error))
+	                        : begin(daemon, start.first, error, sizeof(error)));
+	int status = start.first ? 1 : EXIT_USAGE;
+
+	start.pidfile = daemon->pidfile.fd;
+	if (ready) {
+		status = master_run(&start);
+	} else {
+		if (start.handover)
+			handover_return(start.handover, error, daemon->options.argv);
 		fail(status, error);
-	else if (!daemonize(daemon, first->config))
-		fail(status, "can't fork");
-	else {
-		status = master_run(&daemon->options, first, on_ready, daemon);
-		first = NULL;
+		generation_free(start.first, NULL);
 	}
-	generation_free(first, NULL);
 	pidfile_remove(&daemon->pidfile);
 	free(daemon->pidfile_path);
+	handover_free(start.handover);
 	return status;
 }
 
 /* -t: everything but the sockets. */
 static int check(const struct config *config)
 {
+	struct host *host;
 	char error[512];
-	struct host *host = host_load(config, error, sizeof(error));
 
+	if (!generation_enter(config, error, sizeof(error)))
+		return fail(1, error);
+	host = host_load(config, error, sizeof(error));
 	if (!host)
 		return fail(EXIT_USAGE, error);
 	host_free(host);
-	return 0;
+	return handover_confirm() ? 0 : 1;
 }
 
 /* What needs the configuration only. */

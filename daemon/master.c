@@ -141,6 +141,10 @@ static void kill_late(struct master *master)
 		kill(child->pid, SIGKILL);
 		child->kill_at = now + KILL_AFTER_MS;
 	}
+	if (master->upgrade.trial && master->upgrade.give_up <= now) {
+		kill(master->upgrade.trial, SIGKILL);
+		master->upgrade.give_up = now + KILL_AFTER_MS;
+	}
 	if (master->stopping && master->kill_at <= now) {
 		children_signal(master, SIGKILL);
 		master->kill_at = now + KILL_AFTER_MS;
@@ -181,6 +185,10 @@ static void on_signal(struct master *master, int signal)
 		if (master->now && !master->stopping)
 			reload_begin(master);
 		return;
+	case SIGUSR2:
+		if (master->now && !master->stopping)
+			upgrade_begin(master);
+		return;
 	case SIGTTIN:
 	case SIGTTOU:
 		change_wanted(master, signal == SIGTTIN ? 1 : -1);
@@ -209,6 +217,8 @@ static int next_due(const struct master *master)
 		earlier(&next, master->due);
 	if (master->next)
 		earlier(&next, master->take_over);
+	if (master->upgrade.trial)
+		earlier(&next, master->upgrade.give_up);
 	for (const struct child *child = master->children; child; child = child->next)
 		earlier(&next, child->kill_at);
 	return next > now ? (int)(next - now) : 0;
@@ -248,6 +258,8 @@ static void loop(struct master *master)
 		if (!master->stopping && master->now)
 			keep_up(master);
 		reload_report(master);
+		if (!master->stopping)
+			upgrade_step(master);
 		wait_for_events(master);
 		kill_late(master);
 	}
@@ -266,34 +278,69 @@ sigset_t master_block_signals(void)
 	return signals;
 }
 
-int master_run(const struct options *options, struct generation *first,
-        void (*on_ready)(void *data, const struct generation *generation), void *data)
+/* The scoreboard goes on through upgrades, unless it has changed its form. */
+static bool open_board(struct master *master, const struct handover *handover, unsigned workers)
 {
-	unsigned workers = first->config->daemon.workers;
+	size_t count = workers * 4 > SLOTS_MIN ? workers * 4 : SLOTS_MIN;
+
+	master->board_fd = handover ? handover->board : -1;
+	if (master->board_fd >= 0)
+		master->board = scoreboard_map(master->board_fd, count);
+	if (!master->board)
+		master->board = scoreboard_new(count, &master->board_fd);
+	return master->board;
+}
+
+static bool master_open(struct master *master, const struct master_start *start)
+{
+	master->signals = master_block_signals();
+	master->signal_fd = signalfd(-1, &master->signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (master->signal_fd < 0 ||
+	        !open_board(master, start->handover, start->first->config->daemon.workers) ||
+	        !upgrade_prepare(master))
+		return false;
+	if (!start->handover) {
+		master->next = start->first;
+		return true;
+	}
+	master->now = start->first;
+	if (!upgrade_adopt(master, start->handover))
+		return false;
+	if (master->upgrade.previous >= 0)
+		reload_begin(master);
+	return true;
+}
+
+static void master_close(struct master *master)
+{
+	generation_free(master->next, master->now);
+	generation_free(master->now, NULL);
+	scoreboard_free(master->board);
+	close(master->signal_fd);
+	close(master->upgrade.exe);
+}
+
+int master_run(const struct master_start *start)
+{
 	struct master master = {
-		.options = options,
-		.next = first,
-		.last_generation = first->number,
-		.on_ready = on_ready,
-		.data = data,
+		.options = start->options,
+		.last_generation = start->first->number,
+		.pidfile = start->pidfile,
+		.upgrade = { .previous = -1 },
+		.on_ready = start->on_ready,
+		.data = start->data,
 	};
 
-	master.signals = master_block_signals();
-	master.signal_fd = signalfd(-1, &master.signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	master.board = scoreboard_new(
-	        workers * 4 > SLOTS_MIN ? workers * 4 : SLOTS_MIN, &master.board_fd);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* RLIMIT_FSIZE is an error of the write, not a death */
 	log_name("master");
-	if (master.signal_fd < 0 || !master.board) {
-		fprintf(stderr, "anygate: can't start: %s\n", strerror(errno));
-		master.status = 1;
-	} else {
+	if (master_open(&master, start)) {
 		loop(&master);
 		log_line(LOG_LEVEL_DEBUG, "stopped");
+	} else {
+		fprintf(stderr, "anygate: can't start: %s\n", strerror(errno));
+		master.status = 1;
 	}
-	generation_free(master.next, master.now);
-	generation_free(master.now, NULL);
-	scoreboard_free(master.board);
+	master_close(&master);
 	return master.status;
 }

@@ -9,16 +9,23 @@
 #include <signal.h>
 
 #include "generation.h"
+#include "handover.h"
 
 /* Blocks the signals that the master waits for, and says which. */
 sigset_t master_block_signals(void);
 
-/*
- * Runs the daemon, beginning with `first`, which it owns from now on, until it is told to stop;
- * a reload parses `options` again. `on_ready` is called once, when all workers can answer. Returns
- * the exit status.
- */
-int master_run(const struct options *options, struct generation *first,
-        void (*on_ready)(void *data, const struct generation *generation), void *data);
+/* What main hands to the master. */
+struct master_start {
+	const struct options *options; /* parsed again by a reload */
+	struct generation *first;      /* the master's from now on */
+	struct handover *handover;     /* of the program before, whose workers serve; or NULL */
+	int pidfile;                   /* its descriptor, or -1 */
+	/* Called once, when all workers of the first start can answer. */
+	void (*on_ready)(void *data, const struct generation *generation);
+	void *data;
+};
+
+/* Runs the daemon until it is told to stop. Returns the exit status. */
+int master_run(const struct master_start *start);
 
 #endif

@@ -2,11 +2,13 @@
 #ifndef DAEMON_MASTER_PRIVATE_H
 #define DAEMON_MASTER_PRIVATE_H
 
+#include <limits.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "generation.h"
+#include "handover.h"
 #include "master.h"
 #include "scoreboard.h"
 
@@ -33,6 +35,18 @@ struct child {
 	char *failure; /* why it could not start, in its words or ours; or NULL */
 };
 
+/* See upgrade.c. */
+struct upgrade {
+	char path[PATH_MAX]; /* of the program, new or not */
+	int exe;             /* the program that runs */
+	int previous;        /* the one before, until its successor has proved itself; else -1 */
+	pid_t trial;         /* of the process that tries the new one, or 0 */
+	int output;          /* what it says */
+	uint64_t give_up;    /* ms: when the trial is killed */
+	bool tried;          /* the trial was good: to be executed at the next turn */
+	char why[256];       /* ... or the former program, for this reason */
+};
+
 struct master {
 	const struct options *options;
 	struct generation *now;  /* serves; NULL until the first start has succeeded */
@@ -40,6 +54,8 @@ struct master {
 	struct child *children;
 	struct scoreboard *board;
 	int board_fd;
+	int pidfile; /* -1: none */
+	struct upgrade upgrade;
 	sigset_t signals;
 	int signal_fd;
 	unsigned wanted;          /* workers of `now` */
@@ -112,5 +128,28 @@ void reload_report(struct master *master);
 
 /* Starts what the next generation lacks, and lets it take over once it has proved itself. */
 void reload_step(struct master *master);
+
+/* ---- upgrade.c: one program after another ---- */
+
+/* Finds out which program runs. False with errno. */
+bool upgrade_prepare(struct master *master);
+
+/* USR2: the program of our name is tried. */
+void upgrade_begin(struct master *master);
+
+/* The trial has ended. */
+void upgrade_tried(struct master *master, int status);
+
+/* The new program's workers do not come up: the former one is executed at the next turn. */
+void upgrade_undo(struct master *master, const char *why);
+
+/* Executes what is to be executed, if anything. Returns where there is nothing, or it can't. */
+void upgrade_step(struct master *master);
+
+/* Takes over the workers of the program before. False without memory. */
+bool upgrade_adopt(struct master *master, const struct handover *handover);
+
+/* The new program's own workers serve: there is no way back any more. */
+void upgrade_done(struct master *master);
 
 #endif

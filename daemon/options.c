@@ -1,7 +1,9 @@
 /* The command line. Everything that is a key of the configuration becomes one, in order. */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config_keys.h"
 #include "options.h"
@@ -228,7 +230,8 @@ bool options_parse(struct options *options, int argc, char **argv, char *error, 
 {
 	int letter;
 
-	*options = (struct options){ .action = OPTIONS_RUN };
+	*options = (struct options){ .action = OPTIONS_RUN, .argv = argv };
+	options->start = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	opterr = 0;
 	optind = 0; /* glibc: begin anew, also within a test */
 	while ((letter = getopt_long(argc, argv, SHORT_OPTIONS, long_options, NULL)) != -1) {
@@ -250,6 +253,7 @@ void options_free(struct options *options)
 	}
 	free(options->values);
 	free(options->listen);
+	close(options->start);
 	*options = (struct options){ 0 };
 }
 

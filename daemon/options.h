@@ -26,7 +26,9 @@ struct option_value {
 struct options {
 	enum options_action action;
 	bool debug;
-	const char *app;         /* argv's, or NULL */
+	char **argv;     /* all of it */
+	int start;       /* the directory it was started in, to which relative paths belong */
+	const char *app; /* argv's, or NULL */
 	const char *config_file; /* argv's, or NULL */
 	const char **listen;     /* argv's, in order */
 	size_t listen_count;

@@ -17,6 +17,16 @@ static void warn_fixed(const struct daemon_config *now, const struct daemon_conf
 		log_line(LOG_LEVEL_WARNING, "daemon.daemonize has changed: a restart applies it");
 }
 
+/* After an upgrade, the former program goes on. */
+static void tell_failure(struct master *master, const char *why)
+{
+	count_up(&master->board->failed_reloads, 1);
+	if (master->upgrade.previous >= 0)
+		upgrade_undo(master, why);
+	log_line(LOG_LEVEL_ERROR, "not reloaded: %s; generation %u goes on", why,
+	        master->now->number);
+}
+
 void reload_begin(struct master *master)
 {
 	struct generation *next;
@@ -29,9 +39,7 @@ void reload_begin(struct master *master)
 	next = generation_parse(master->options, error, sizeof(error));
 	if (!next || !generation_open(next, master->now, error, sizeof(error))) {
 		generation_free(next, master->now);
-		count_up(&master->board->failed_reloads, 1);
-		log_line(LOG_LEVEL_ERROR, "not reloaded: %s; generation %u goes on", error,
-		        master->now->number);
+		tell_failure(master, error);
 		return;
 	}
 	master->next = next;
@@ -64,12 +72,10 @@ void reload_abandon(struct master *master, const char *why)
 {
 	struct generation *failed = master->next;
 
-	count_up(&master->board->failed_reloads, 1);
-	log_line(LOG_LEVEL_ERROR, "not reloaded: %s; generation %u goes on", why,
-	        master->now->number);
 	end_generation(master, failed->number);
 	master->next = NULL;
 	generation_free(failed, master->now);
+	tell_failure(master, why);
 	again(master);
 }
 
@@ -86,6 +92,7 @@ static void take_over(struct master *master)
 		count_up(&master->board->reloads, 1);
 		end_generation(master, before->number);
 		generation_free(before, master->now);
+		upgrade_done(master);
 		master->handing_over = true;
 	} else {
 		master->on_ready(master->data, master->now);
