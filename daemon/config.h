@@ -65,6 +65,7 @@ struct listen_config {
 	bool proxy_protocol;          /* a PROXY header begins every connection */
 	bool underscores;             /* in header names of HTTP */
 	unsigned keepalive_timeout;   /* ms */
+	unsigned max_connections;     /* of one worker; 0: no limit */
 	uint64_t given; /* bit N: key N was set for this one, not taken from [listen] */
 };
 

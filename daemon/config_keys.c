@@ -71,6 +71,9 @@ const struct key config_keys[] = {
 	        "X-Foo." },
 	{ LISTEN(keepalive_timeout), KEY_TIME, 1, 24 * HOURS, "75s",
 	        "Longest wait for the next request on an open connection." },
+	{ LISTEN(max_connections), KEY_NUMBER, 0, 1000000, "0",
+	        "Connections open at a time in each worker, others wait to be accepted; 0: no "
+	        "limit." },
 
 	{ LIMITS(header_size), KEY_SIZE, KIB, 16 * MIB, "64K",
 	        "Bytes of one request's variables or header section." },
@@ -85,6 +88,13 @@ const struct key config_keys[] = {
 	        "Longest wait for the next bytes of a body." },
 	{ LIMITS(write_timeout), KEY_TIME, 1, 24 * HOURS, "30s",
 	        "Longest wait for a client to take more of the answer." },
+	{ LIMITS(body_rate), KEY_SIZE, 0, GIB, "500",
+	        "Bytes a second that must come of a body, over body_timeout; 0: any byte will do, "
+	        "for "
+	        "long trickling uploads." },
+	{ LIMITS(write_rate), KEY_SIZE, 0, GIB, "500",
+	        "Bytes a second that must be taken of the answer, over write_timeout; 0: any byte "
+	        "will do." },
 
 	{ LOG(error), KEY_TEXT, 1, 0, "stderr", "stderr, or the file that gets the messages." },
 	{ LOG(level), KEY_LEVEL, 0, 3, "info",

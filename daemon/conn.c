@@ -59,15 +59,14 @@ static void unlink_conn(struct conn *conn)
 /* The last step; no request may be open. */
 static void conn_free(struct conn *conn)
 {
-	struct worker *worker = conn->worker;
+	struct listener *listener = conn->listener;
 
 	assert(!conn->requests && !conn->busy);
 	unlink_conn(conn);
 	free(conn->in);
 	free(conn->out);
 	free(conn);
-	worker->conn_count--;
-	worker_conn_closed(worker);
+	worker_conn_closed(listener);
 }
 
 static void conn_settle(struct conn *conn);
@@ -158,10 +157,8 @@ static void watch_deadline(struct conn *conn)
 {
 	struct deadline_list *list = deadline_now(conn);
 
-	if (!list)
-		deadline_clear(&conn->deadline);
-	else if (list != conn->deadline.list)
-		deadline_set(&conn->worker->clock, &conn->deadline, list);
+	if (list != conn->deadline.list)
+		conn_wait(conn, list);
 }
 
 /* Tells the loop what to wait for. */
@@ -263,13 +260,36 @@ static void drop_input(struct conn *conn)
 		conn_close(conn, CLOSE_ANSWERED, NULL);
 }
 
+/* The body does not come, or too slowly; `in` is what has come of it. */
+static void fail_bodies(struct conn *conn, struct span in)
+{
+	enum close_reason reason = conn->moved ? CLOSE_BODY_RATE : CLOSE_BODY_TIMEOUT;
+	struct ag_request *req;
+
+	if (!find_waiting(conn)) {
+		conn_close(conn, reason, NULL);
+		return;
+	}
+	conn_log(conn, reason, NULL);
+	deadline_clear(&conn->deadline);
+	conn->window = NULL;
+	conn->busy = true;
+	while ((req = find_waiting(conn)))
+		conn_fail_body(req, AG_TIMEOUT, 408);
+	conn_work(conn, in);
+}
+
 static void take_input(struct conn *conn)
 {
+	uint32_t before = conn->in_length;
 	struct span in = conn_read_input(conn);
 
+	if (in.length && conn_is_late(conn, &conn->worker->body)) {
+		fail_bodies(conn, in);
+		return;
+	}
 	if (in.length) {
-		if (conn->deadline.list == &conn->worker->body)
-			deadline_clear(&conn->deadline); /* progress: set anew by conn_watch */
+		conn_moved(conn, &conn->worker->body, in.length - before);
 		conn_work(conn, in);
 		return;
 	}
@@ -349,6 +369,7 @@ void conn_open(struct listener *listener, int fd, const struct sockaddr *peer)
 		conn->next->previous = conn;
 	worker->conns = conn;
 	worker->conn_count++;
+	listener->conn_count++;
 	conn->vouched = conn->family == AF_UNIX &&
 	                peers_have_unix(&listener->config->trusted_proxies, fd);
 	conn->unproxied = listener->config->proxy_protocol;
@@ -411,22 +432,19 @@ void conn_header_expired(struct deadline *deadline)
 void conn_body_expired(struct deadline *deadline)
 {
 	struct conn *conn = conn_of(deadline);
-	struct ag_request *req;
 
-	if (!find_waiting(conn)) {
-		conn_close(conn, CLOSE_BODY_TIMEOUT, NULL);
-		return;
-	}
-	conn_log(conn, CLOSE_BODY_TIMEOUT, NULL);
-	conn->busy = true;
-	while ((req = find_waiting(conn)))
-		conn_fail_body(req, AG_TIMEOUT, 408);
-	conn_work(conn, (struct span){ conn->in, conn->in_length });
+	fail_bodies(conn, (struct span){ conn->in, conn->in_length });
 }
 
 void conn_write_expired(struct deadline *deadline)
 {
-	conn_close(conn_of(deadline), CLOSE_WRITE_TIMEOUT, NULL);
+	struct conn *conn = conn_of(deadline);
+	uint64_t taken = conn_taken(conn);
+
+	if (taken >= conn->worker->write.quota)
+		conn_wait(conn, &conn->worker->write);
+	else
+		conn_close(conn, taken ? CLOSE_WRITE_RATE : CLOSE_WRITE_TIMEOUT, NULL);
 }
 
 void conn_idle_expired(struct deadline *deadline)

@@ -111,8 +111,7 @@ void conn_flush(struct conn *conn)
 		return;
 	}
 	conn->out_at += (uint32_t)n;
-	if (n > 0)
-		deadline_clear(&conn->deadline); /* progress: set anew by conn_watch */
+	conn_moved(conn, &conn->worker->write, (size_t)n);
 	if (conn->out_at == conn->out_end) {
 		free(conn->out);
 		conn->out = NULL;
@@ -278,6 +277,7 @@ static void gate_finished(struct ag_request *req)
 	conn->sent = 0;
 	if (conn->deadline.list == &conn->listener->keepalive)
 		deadline_clear(&conn->deadline); /* idle from now, not since the last time */
+	conn_body_over(conn);
 	worker_tidy(conn->worker);
 	conn_drop_request(conn, req);
 	if (!conn->busy)

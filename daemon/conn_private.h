@@ -26,7 +26,11 @@ struct conn {
 	uint8_t *out;                /* what the peer has not taken: from out_at to out_end */
 	uint32_t in_length, in_size;
 	uint32_t out_at, out_end, out_size;
-	uint32_t sent; /* since the last turn */
+	uint32_t sent;                /* since the last turn */
+	uint32_t queued;              /* what the system held of the answer as `window` began */
+	struct deadline_list *window; /* the list whose time and bytes count, see conn_rate.c */
+	uint64_t moved;               /* bytes in this window */
+	uint64_t waited;              /* ms of it, before the deadline was set last */
 	int fd;
 	uint16_t port; /* the peer's */
 	uint8_t address[16];
@@ -82,6 +86,23 @@ void conn_keep_in(struct conn *conn, struct span in);
 
 /* The handler can't have the body: it is told, and so is the peer where it still can be. */
 void conn_fail_body(struct ag_request *req, int error, int status);
+
+/* ---- conn_rate.c: how long a peer is waited for ---- */
+
+/* Waits with this list's deadline, or (NULL) not for the peer. */
+void conn_wait(struct conn *conn, struct deadline_list *list);
+
+/* Bytes came or went: where they are enough the time begins anew. */
+void conn_moved(struct conn *conn, struct deadline_list *list, size_t bytes);
+
+/* Whether the list's time is over and too little was moved in it, though no deadline has passed. */
+bool conn_is_late(const struct conn *conn, const struct deadline_list *list);
+
+/* The next body has its own time. */
+void conn_body_over(struct conn *conn);
+
+/* Bytes of the answer that the peer has taken in this window. */
+uint64_t conn_taken(const struct conn *conn);
 
 /* ---- conn_trust.c: whom it believes ---- */
 

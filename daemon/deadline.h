@@ -21,6 +21,7 @@ struct deadline_list {
 	struct deadline *first, *last;
 	struct deadline_list *next;                 /* of the same clock */
 	unsigned length;                            /* ms; 0: nothing in this list is ever due */
+	uint64_t quota;                             /* bytes to be moved within it, for conns */
 	void (*expired)(struct deadline *deadline); /* called once it is off the list */
 };
 

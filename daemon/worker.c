@@ -15,6 +15,7 @@
 #include "conn.h"
 #include "control.h"
 #include "crash.h"
+#include "listener.h"
 #include "log.h"
 #include "tally.h"
 
@@ -26,9 +27,6 @@
 
 /* ms that a peer may go on sending after its answer. */
 #define LINGER_MS 30000
-
-/* Connections taken from one listener before others get a turn. */
-#define ACCEPT_BATCH 64
 
 /* ---- applications ---- */
 
@@ -90,115 +88,11 @@ void host_free(struct host *host)
 	free(host);
 }
 
-/* ---- listeners ---- */
-
-static void listeners_watch(struct worker *worker, bool watch)
-{
-	for (size_t i = 0; i < worker->listener_count; i++)
-		if (watch)
-			event_add(&worker->listeners[i].event, NULL);
-		else
-			event_del(&worker->listeners[i].event);
-}
-
-/* Out of descriptors: a listener that stays readable would spin the loop. */
-static void pause_accepting(struct worker *worker)
-{
-	const struct timeval soon = { 0, 100000 };
-
-	if (!worker->paused)
-		log_line(LOG_LEVEL_WARNING,
-		        "out of descriptors with %zu connections: accepting "
-		        "pauses; raise daemon.open_files",
-		        worker->conn_count);
-	worker->paused = true;
-	listeners_watch(worker, false);
-	evtimer_add(&worker->resume, &soon);
-}
-
 static void on_resume(evutil_socket_t fd, short what, void *argument)
 {
-	struct worker *worker = argument;
-
 	(void)fd;
 	(void)what;
-	if (worker->paused && !worker->draining)
-		listeners_watch(worker, true);
-	worker->paused = false;
-}
-
-static bool is_shortage(int error)
-{
-	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
-static void take_client(struct listener *listener, int client, const struct sockaddr *peer)
-{
-	if (conn_is_allowed(listener, client, peer)) {
-		conn_open(listener, client, peer);
-		return;
-	}
-	tally_refused(listener->worker, REFUSAL_CLIENT);
-	close(client);
-}
-
-static void on_acceptable(evutil_socket_t fd, short what, void *argument)
-{
-	struct listener *listener = argument;
-
-	(void)what;
-	tally_turn(listener->worker);
-	tally_queue(listener);
-	for (int i = 0; i < ACCEPT_BATCH; i++) {
-		struct sockaddr_storage peer = { 0 };
-		socklen_t length = sizeof(peer);
-		int client = accept4(
-		        fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (client < 0) {
-			int error = errno;
-
-			tally_queue_end(listener, error == EAGAIN);
-			if (is_shortage(error))
-				pause_accepting(listener->worker);
-			return;
-		}
-		take_client(listener, client, (struct sockaddr *)&peer);
-	}
-	tally_queue_end(listener, false);
-}
-
-static bool listeners_open(struct worker *worker, const struct bound *bound, size_t count)
-{
-	worker->listeners = calloc(count, sizeof(*worker->listeners));
-	if (!worker->listeners)
-		return false;
-	for (size_t i = 0; i < count; i++) {
-		struct listener *listener = &worker->listeners[i];
-
-		listener->worker = worker;
-		listener->bound = &bound[i];
-		listener->config = &worker->config->listen[bound[i].listener];
-		listener->limits = worker->config->limits;
-		listener->limits.underscores = listener->config->underscores;
-		deadlines_add(&worker->clock, &listener->keepalive,
-		        listener->config->keepalive_timeout, conn_idle_expired);
-		if (event_assign(&listener->event, worker->base, bound[i].fd, EV_READ | EV_PERSIST,
-		            on_acceptable, listener) < 0 ||
-		        event_add(&listener->event, NULL) < 0)
-			return false;
-		worker->listener_count++;
-	}
-	return true;
-}
-
-static void listeners_close(struct worker *worker)
-{
-	for (size_t i = 0; i < worker->listener_count; i++) {
-		event_del(&worker->listeners[i].event);
-		close(worker->listeners[i].bound->fd);
-	}
-	worker->listener_count = 0;
+	listeners_resume(argument);
 }
 
 /* ---- the clock ---- */
@@ -239,8 +133,12 @@ void worker_tidy(struct worker *worker)
 
 /* ---- the end ---- */
 
-void worker_conn_closed(struct worker *worker)
+void worker_conn_closed(struct listener *listener)
 {
+	struct worker *worker = listener->worker;
+
+	worker->conn_count--;
+	listener_conn_closed(listener);
 	if (worker->draining && !worker->conn_count)
 		event_base_loopbreak(worker->base);
 	else if (worker->paused)
@@ -262,8 +160,7 @@ static void drain_connections(struct worker *worker)
 static void drain(struct worker *worker, bool softly)
 {
 	/* whoever is connected already is in flight */
-	for (size_t i = 0; i < worker->listener_count; i++)
-		on_acceptable(worker->listeners[i].bound->fd, EV_READ, &worker->listeners[i]);
+	listeners_take(worker);
 	worker->draining = true;
 	tally_state(worker, WORKER_DRAINING);
 	worker->softly = softly;
@@ -402,6 +299,14 @@ static struct event_base *base_new(void)
 	return base;
 }
 
+/* Bytes that must be moved in `ms`: one at least. */
+static uint64_t quota_of(unsigned rate, unsigned ms)
+{
+	uint64_t bytes = (uint64_t)rate * ms / 1000;
+
+	return bytes ? bytes : 1;
+}
+
 static void add_deadlines(struct worker *worker)
 {
 	const struct limits *limits = &worker->config->limits;
@@ -410,6 +315,8 @@ static void add_deadlines(struct worker *worker)
 	deadlines_add(clock, &worker->header, limits->header_timeout, conn_header_expired);
 	deadlines_add(clock, &worker->body, limits->body_timeout, conn_body_expired);
 	deadlines_add(clock, &worker->write, limits->write_timeout, conn_write_expired);
+	worker->body.quota = quota_of(limits->body_rate, limits->body_timeout);
+	worker->write.quota = quota_of(limits->write_rate, limits->write_timeout);
 	deadlines_add(clock, &worker->first, FIRST_MS, conn_header_expired);
 	deadlines_add(clock, &worker->leave, LEAVE_MS, conn_leave_expired);
 	deadlines_add(clock, &worker->linger, LINGER_MS, conn_linger_expired);

@@ -30,6 +30,9 @@ struct listener {
 	const struct listen_config *config;
 	const struct bound *bound;
 	struct deadline_list keepalive;
+	size_t conn_count;
+	bool paused;          /* max_connections are open */
+	bool warned;          /* ... and the log says so, until half of them are closed */
 	struct limits limits; /* the worker's, and what is decoded otherwise here */
 	uint64_t empty;       /* us: since then its queue may have held what is taken from it now */
 	bool full;            /* something was left in the queue */
@@ -89,6 +92,6 @@ struct span worker_date(struct worker *worker);
 void worker_tidy(struct worker *worker);
 
 /* A connection was closed: a paused listener may go on, a draining worker may be done. */
-void worker_conn_closed(struct worker *worker);
+void worker_conn_closed(struct listener *listener);
 
 #endif
