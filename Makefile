@@ -204,4 +204,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(PLAIN_OBJECTS:.o=.d) $(SANE_OBJECTS:.o=.d) $(ASAN)/daemon/main.d $(TEST_OBJECTS:.o=.d) \
-	$(wildcard $(FUZZ)/obj/*/*.d $(FUZZ)/obj/*/*/*.d)
+	$(wildcard $(FUZZ)/obj/*.d $(FUZZ)/obj/*/*.d $(FUZZ)/obj/*/*/*.d)
