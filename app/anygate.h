@@ -143,7 +143,8 @@ bool ag_is_authorizer(const struct ag_request *req);
  */
 ssize_t ag_read(struct ag_request *req, void *buffer, size_t size);
 
-/* True once the client is known to have gone away. Costs nothing; never suspends. */
+/* True once the client is known to have gone away, or the gateway has given the request up. Costs
+ * nothing; never suspends. */
 bool ag_aborted(const struct ag_request *req);
 
 /* ---- the answer ---- */
@@ -211,7 +212,10 @@ int ag_sleep(struct ag_request *req, unsigned ms);
  */
 void *ag_alloc(struct ag_request *req, size_t size);
 
-/* One line in the error log, with the request's method and URI. Control bytes are escaped. */
+/*
+ * One line in the error log, with the request's method and URI; control bytes are escaped. With
+ * FastCGI the gateway gets it as well, in STDERR, until the answer's end.
+ */
 void ag_log(struct ag_request *req, const char *format, ...) AG_PRINTF(2, 3);
 
 /* The standard reason phrase of a status, or "Unknown". */

@@ -462,7 +462,7 @@ void response_finish(struct ag_request *req, int status)
 	                                      req->body_sent < (uint64_t)req->announced) ||
 	                                     req->refused);
 
-	req->cut_short = cut;
+	req->cut_short = cut && !req->broken; /* nobody takes the rest of an aborted one */
 	if (!req->broken && send_piece(req, req->buffer, req->buffered, true, length) < 0)
 		req->broken = true;
 	req->buffered = 0;

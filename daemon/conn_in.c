@@ -11,6 +11,9 @@
 #include "log.h"
 #include "tally.h"
 
+/* Bytes that may wait for the peer before it gets no more replies: above what handlers send. */
+#define REPLIES_MAX (1024 * 1024)
+
 static struct ag_request *request_of(const struct conn *conn, uint16_t id)
 {
 	struct ag_request *req = conn->requests;
@@ -112,6 +115,21 @@ static void abort_request(struct ag_request *req)
 	request_refuse(req, 400);
 }
 
+/* What belongs to no handler is answered at once; a peer that asks on and takes nothing is cut. */
+static void take_reply(struct conn *conn, const struct wire_event *event)
+{
+	if (event->status)
+		tally_refused(
+		        conn->worker, event->status == 503 ? REFUSAL_OPEN_REQUESTS : REFUSAL_ROLE);
+	if (conn->out_end - conn->out_at > REPLIES_MAX) {
+		conn->failed = CLOSE_BAD;
+		return;
+	}
+	conn_write(conn, event->reply, event->reply_length);
+	if (event->reply_closes)
+		conn->closing = conn->lingers = true;
+}
+
 static void take_event(struct conn *conn, const struct wire_event *event)
 {
 	struct ag_request *req = request_of(conn, event->id);
@@ -123,10 +141,7 @@ static void take_event(struct conn *conn, const struct wire_event *event)
 		return;
 	}
 	if (event->kind == EVENT_REPLY) {
-		if (event->status)
-			tally_refused(conn->worker,
-			        event->status == 503 ? REFUSAL_OPEN_REQUESTS : REFUSAL_ROLE);
-		conn_write(conn, event->reply, event->reply_length);
+		take_reply(conn, event);
 		return;
 	}
 	if (event->kind == EVENT_END && req)

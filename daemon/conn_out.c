@@ -241,12 +241,38 @@ static void gate_waits(struct ag_request *req)
 		conn_watch(conn);
 }
 
+/* HAProxy 2.6 ends, with all it carries, on a STDERR record that it reads before the whole answer.
+ */
+static bool is_haproxy(const struct ag_request *req)
+{
+	const struct var *software = env_known(&req->env, VAR_SERVER_SOFTWARE);
+
+	return software && strncmp(env_value(software), "HAProxy", 7) == 0;
+}
+
+/* The gateway's log gets the line too, where the protocol and the peer take it. */
+static void tell_gateway(const struct ag_request *req, const char *line)
+{
+	struct conn *conn = req->carrier;
+	char text[LOG_LINE_MAX];
+
+	if (!conn->protocol->log || conn->state != CONN_OPEN || conn->failed || req->over ||
+	        req->broken || is_haproxy(req) || conn->out_end - conn->out_at > HIGH_WATER)
+		return;
+	struct writer out = output(conn);
+	struct span escaped = { (const uint8_t *)text, log_escape(text, sizeof(text), line) };
+
+	conn->protocol->log(conn->decoder, req->id, escaped, &out);
+	write_out(conn, &out);
+}
+
 static void gate_log(struct ag_request *req, const char *line)
 {
 	const struct var *uri = env_known(&req->env, VAR_REQUEST_URI);
 
 	log_line(LOG_LEVEL_INFO, "%s %s: %s", req->method ? req->method : "-",
 	        uri ? env_value(uri) : "-", line);
+	tell_gateway(req, line);
 }
 
 static void log_request(const struct conn *conn, struct ag_request *req)

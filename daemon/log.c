@@ -8,8 +8,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES 2048
-
 static struct {
 	int fd;
 	unsigned level;
@@ -41,8 +39,7 @@ bool log_wants(unsigned level)
 	return level <= error_log.level;
 }
 
-/* Copies text with control bytes as \xHH; returns the new length, at most `size` - 1. */
-static size_t escape(char *to, size_t size, const char *text)
+size_t log_escape(char *to, size_t size, const char *text)
 {
 	static const char digits[] = "0123456789abcdef";
 	size_t n = 0;
@@ -76,7 +73,7 @@ static size_t stamp(char *line, size_t size)
 
 void log_line(unsigned level, const char *format, ...)
 {
-	char text[LINE_MAX_BYTES], line[LINE_MAX_BYTES + 128];
+	char text[LOG_LINE_MAX], line[LOG_LINE_MAX + 128];
 	va_list arguments;
 
 	if (!log_wants(level))
@@ -88,7 +85,7 @@ void log_line(unsigned level, const char *format, ...)
 
 	n += (size_t)snprintf(
 	        line + n, sizeof(line) - n, "%s %s: ", level_names[level], error_log.name);
-	n += escape(line + n, sizeof(line) - n, text);
+	n += log_escape(line + n, sizeof(line) - n, text);
 	line[n++] = '\n';
 	/* a log that can't be written must not stop the server */
 	if (write(error_log.fd, line, n) < 0)

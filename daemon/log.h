@@ -7,6 +7,10 @@
 #define DAEMON_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
+
+/* Bytes of a line's text with its end; longer ones are cut. */
+#define LOG_LINE_MAX 2048
 
 enum log_level {
 	LOG_LEVEL_ERROR,
@@ -26,5 +30,8 @@ void log_name(const char *name);
 bool log_wants(unsigned level);
 
 __attribute__((format(printf, 2, 3))) void log_line(unsigned level, const char *format, ...);
+
+/* Copies text with control bytes as \xHH; returns the new length, less than `size`. */
+size_t log_escape(char *to, size_t size, const char *text);
 
 #endif

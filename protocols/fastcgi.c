@@ -17,6 +17,7 @@ struct slot {
 	uint8_t phase : 4;
 	uint8_t keep : 1;       /* FCGI_KEEP_CONN */
 	uint8_t authorizer : 1; /* 6.3: no STDIN comes */
+	uint8_t logged : 1;     /* STDERR has been sent */
 	uint8_t have;
 	uint8_t raw[8]; /* up to two lengths of four bytes */
 };
@@ -109,7 +110,9 @@ static enum step take_begin(struct fastcgi *fcgi, struct span *in, struct wire_e
 		event->role = role == FCGI_RESPONDER ? ROLE_RESPONDER : ROLE_AUTHORIZER;
 		return (enum step)decode_event(event, EVENT_BEGIN, fcgi->id);
 	}
+	/* what still comes for the id is passed over: nothing is open under it */
 	fastcgi_reply_refused(fcgi->id, refusal, event);
+	event->reply_closes = !(body[2] & FCGI_KEEP_CONN);
 	return told(event, refusal == FCGI_UNKNOWN_ROLE ? 501 : 503);
 }
 
@@ -387,10 +390,26 @@ static void fastcgi_frame(
 	fastcgi_write_record(before, FCGI_STDOUT, id, length);
 }
 
+/* A whole record each, so that a gateway that logs by records has it in one piece. */
+static void fastcgi_log(void *state, uint16_t id, struct span line, struct writer *out)
+{
+	struct slot *slot = slot_of(state, id);
+
+	if (!slot)
+		return;
+	slot->logged = true;
+	fastcgi_write_record(out, FCGI_STDERR, id, line.length + 1);
+	write_bytes(out, line.data, line.length);
+	write_literal(out, "\n");
+}
+
+/* 6.1: a STDERR that was sent is ended as STDOUT is, one that was not needs no record. */
 static void fastcgi_end(void *state, uint16_t id, struct writer *out)
 {
 	struct slot *slot = slot_of(state, id);
 
+	if (slot && slot->logged)
+		fastcgi_write_record(out, FCGI_STDERR, id, 0);
 	fastcgi_write_record(out, FCGI_STDOUT, id, 0);
 	fastcgi_write_end(out, id, FCGI_REQUEST_COMPLETE);
 	if (slot)
@@ -422,6 +441,7 @@ const struct protocol protocol_fastcgi = {
 	.head = fastcgi_head,
 	.frame = fastcgi_frame,
 	.end = fastcgi_end,
+	.log = fastcgi_log,
 	.keeps = fastcgi_keeps,
 	.body_left = fastcgi_body_left,
 };

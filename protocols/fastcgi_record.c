@@ -34,9 +34,10 @@ static struct writer reply_open(struct wire_event *event)
 	return (struct writer){ event->reply, event->reply + sizeof(event->reply), false };
 }
 
-static void reply_close(struct wire_event *event, const struct writer *out)
+static void reply_end(struct wire_event *event, const struct writer *out)
 {
 	event->reply_length = (size_t)(out->at - event->reply);
+	event->reply_closes = false;
 }
 
 /* The values that may be asked for, in the order in which they are told. */
@@ -88,7 +89,7 @@ bool fastcgi_reply_values(struct span list, struct wire_event *event)
 	}
 	fastcgi_write_record(&header, FCGI_GET_VALUES_RESULT, FCGI_NULL_REQUEST_ID,
 	        (size_t)(out.at - header.at) - FCGI_HEADER_LEN);
-	reply_close(event, &out);
+	reply_end(event, &out);
 	return true;
 }
 
@@ -99,13 +100,24 @@ void fastcgi_reply_unknown_type(uint8_t type, struct wire_event *event)
 
 	fastcgi_write_record(&out, FCGI_UNKNOWN_TYPE, FCGI_NULL_REQUEST_ID, sizeof(body));
 	write_bytes(&out, body, sizeof(body));
-	reply_close(event, &out);
+	reply_end(event, &out);
 }
+
+/* To an overload gateways give no answer of their own but 502: it is said in their language first.
+ * No body: the request may be HEAD. */
+static const char overloaded[] = "Status: 503 Service Unavailable\r\nRetry-After: 1\r\n"
+                                 "Content-Type: text/plain; charset=utf-8\r\n"
+                                 "Content-Length: 0\r\n\r\n";
 
 void fastcgi_reply_refused(uint16_t id, uint8_t protocol_status, struct wire_event *event)
 {
 	struct writer out = reply_open(event);
 
+	if (protocol_status == FCGI_OVERLOADED) {
+		fastcgi_write_record(&out, FCGI_STDOUT, id, sizeof(overloaded) - 1);
+		write_bytes(&out, overloaded, sizeof(overloaded) - 1);
+		fastcgi_write_record(&out, FCGI_STDOUT, id, 0);
+	}
 	fastcgi_write_end(&out, id, protocol_status);
-	reply_close(event, &out);
+	reply_end(event, &out);
 }

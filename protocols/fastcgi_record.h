@@ -32,7 +32,7 @@ bool fastcgi_reply_values(struct span list, struct wire_event *event);
 /* 4.2 */
 void fastcgi_reply_unknown_type(uint8_t type, struct wire_event *event);
 
-/* 5.5: BEGIN_REQUEST can't be taken. */
+/* 5.5: BEGIN_REQUEST can't be taken, the id is free again: FCGI_UNKNOWN_ROLE or FCGI_OVERLOADED. */
 void fastcgi_reply_refused(uint16_t id, uint8_t protocol_status, struct wire_event *event);
 
 #endif

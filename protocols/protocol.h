@@ -68,7 +68,7 @@ enum event_kind {
 	EVENT_END,          /* the body is complete */
 	EVENT_ABORT,        /* the peer no longer wants an answer */
 	EVENT_BAD_EXCHANGE, /* refuse this exchange with `status`; others go on */
-	EVENT_REPLY,        /* send `reply` as it is; it may refuse an exchange */
+	EVENT_REPLY,        /* send `reply` as it is; it may refuse an exchange, or the next ones */
 };
 
 enum role {
@@ -82,7 +82,7 @@ struct pair {
 };
 
 #define EVENT_PAIRS     16
-#define EVENT_REPLY_MAX 128
+#define EVENT_REPLY_MAX 256
 
 struct wire_event {
 	enum event_kind kind;
@@ -95,6 +95,7 @@ struct wire_event {
 	                    /* 501 a role, 503 one more open exchange */
 	const char *reason; /* the same in words, for the log: a constant */
 	size_t reply_length; /* REPLY */
+	bool reply_closes;   /* REPLY: to the last exchange that the peer wants here */
 	uint8_t reply[EVENT_REPLY_MAX];
 };
 
@@ -158,9 +159,16 @@ struct protocol {
 	 * 100-continue); may be NULL.
 	 */
 	void (*want_body)(void *state, struct writer *out);
+
+	/*
+	 * Tells the gateway a line that the application logs, between BEGIN and end(), before,
+	 * behind or between pieces of the answer; may be NULL. The line has no control bytes, and
+	 * less than frame_max of others.
+	 */
+	void (*log)(void *state, uint16_t id, struct span line, struct writer *out);
 };
 
-/* Most bytes that head() adds to reply.fields, and that frame() or end() write. */
+/* Most bytes that head() adds to reply.fields, and that frame() or end() write, or log() adds. */
 #define PROTOCOL_HEAD_MAX  512
 #define PROTOCOL_FRAME_MAX 32
 

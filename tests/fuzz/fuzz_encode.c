@@ -194,6 +194,7 @@ static void read_fastcgi(struct span in, struct message messages[2])
 {
 	static struct text out[2];
 	bool closed[2] = { false, false }, ended[2] = { false, false };
+	enum { LOG_NONE, LOG_LINES, LOG_CLOSED } log[2] = { LOG_NONE, LOG_NONE };
 
 	out[0].length = out[1].length = 0;
 	while (in.length) {
@@ -209,8 +210,14 @@ static void read_fastcgi(struct span in, struct message messages[2])
 			FUZZ_CHECK(!closed[at], "STDOUT behind its end");
 			closed[at] = content == 0;
 			add(&out[at], in.data, content);
+		} else if (header[1] == FCGI_STDERR) {
+			FUZZ_CHECK(log[at] != LOG_CLOSED, "STDERR behind its end");
+			FUZZ_CHECK(content || log[at] == LOG_LINES, "the end of no STDERR");
+			FUZZ_CHECK(!content || in.data[content - 1] == '\n', "half a line");
+			log[at] = content ? LOG_LINES : LOG_CLOSED;
 		} else {
-			FUZZ_CHECK(header[1] == FCGI_END_REQUEST && content == 8 && closed[at],
+			FUZZ_CHECK(header[1] == FCGI_END_REQUEST && content == 8 && closed[at] &&
+			                   log[at] != LOG_LINES,
 			        "a record that may not come");
 			for (size_t i = 0; i < 5; i++)
 				FUZZ_CHECK(in.data[i] == 0, "application or protocol status");
@@ -342,6 +349,17 @@ static void put_piece(const struct protocol *protocol, void *state, uint16_t id,
 	put(wire, &after, room[1]);
 }
 
+/* A line for the gateway's log, where the protocol can tell it. */
+static void put_log(const struct protocol *protocol, void *state, uint16_t id, struct wire *wire)
+{
+	uint8_t room[3 + PROTOCOL_FRAME_MAX];
+	struct writer out = { room, room + sizeof room, false };
+
+	if (protocol->log)
+		protocol->log(state, id, (struct span){ (const uint8_t *)"abc", 3 }, &out);
+	put(wire, &out, room);
+}
+
 static void put_end(const struct protocol *protocol, void *state, uint16_t id, struct wire *wire)
 {
 	uint8_t room[PROTOCOL_FRAME_MAX];
@@ -360,6 +378,9 @@ static void send(const struct protocol *protocol, uint8_t how, const struct repl
 
 	wire->length = 0;
 	ask(protocol, state, how);
+	for (uint16_t id = 1; id <= ids; id++)
+		if (body->count & id)
+			put_log(protocol, state, id, wire);
 	for (uint16_t id = 1; id <= ids; id++)
 		put_head(protocol, state, id, reply, wire);
 	for (size_t i = 0; i < body->count && !reply->bodiless; i++)

@@ -127,6 +127,18 @@ static void answer_head(struct run *run, uint16_t id)
 	FUZZ_CHECK(!out.overflow && !before.overflow && !after.overflow, "head() or frame()");
 }
 
+/* A line for the gateway's log; empty where the seed says so. */
+static void answer_log(struct run *run, uint16_t id)
+{
+	uint8_t scratch[5 + PROTOCOL_FRAME_MAX];
+	struct writer out = { scratch, scratch + sizeof scratch, false };
+	struct span line = { (const uint8_t *)"hello", run->oracle->seed & 4 ? 5 : 0 };
+
+	if (run->protocol->log)
+		run->protocol->log(run->state, id, line, &out);
+	FUZZ_CHECK(!out.overflow, "log() writes too much");
+}
+
 /* Answers as the daemon does, once. */
 static void answer(struct run *run, struct exchange *exchange)
 {
@@ -136,6 +148,8 @@ static void answer(struct run *run, struct exchange *exchange)
 		return;
 	exchange->answered = true;
 	note(run, NOTE_KEEPS, id, run->protocol->keeps(run->state, id), 0, 0);
+	if (run->oracle->seed & 8)
+		answer_log(run, id);
 	if (run->oracle->answer != ANSWER_AT_END && exchange->stage != STAGE_OVER)
 		answer_head(run, id);
 	end(run, id);
@@ -271,7 +285,7 @@ static void on_reply(struct run *run, const struct wire_event *event)
 
 	FUZZ_CHECK(event->reply_length > 0 && event->reply_length <= EVENT_REPLY_MAX, "REPLY");
 	sum_add(&sum, (struct span){ event->reply, event->reply_length });
-	note(run, EVENT_REPLY, 0, sum.length, sum.hash, 0);
+	note(run, EVENT_REPLY, 0, sum.length, sum.hash, event->reply_closes);
 }
 
 static void on_event(struct run *run, const struct wire_event *event)

@@ -50,7 +50,8 @@ struct response {
 	struct bytes body;
 	bool whole;          /* the body came to its end as announced */
 	struct bytes stderr; /* FastCGI's */
-	int app_status;      /* FastCGI's */
+	int app_status;      /* FastCGI's, both of END_REQUEST; without one -1 */
+	int protocol_status;
 };
 
 /* The first field of this name, whatever its case, or "". */
@@ -87,6 +88,7 @@ void uwsgi_build(struct bytes *out, gate_variables variables, const void *body, 
 #define FASTCGI_ABORT  2
 #define FASTCGI_PARAMS 4
 #define FASTCGI_STDIN  5
+#define FASTCGI_VALUES 9
 #define FASTCGI_KEEP   1
 
 /* One record; `length` up to 65535. */
@@ -100,7 +102,10 @@ void fastcgi_open(
 void fastcgi_build(struct bytes *out, unsigned id, unsigned flags, gate_variables variables,
         const void *body, size_t length);
 
-/* Reads records until the exchange `id` ends, or the connection does. */
+/* Reads records until the exchange `id` ends, or the connection does; STDOUT becomes the body. */
+void fastcgi_records(struct client *client, unsigned id, struct response *response);
+
+/* The same, STDOUT being a whole answer or nothing. */
 void fastcgi_response(struct client *client, unsigned id, struct response *response);
 
 /* One request by "fastcgi", "scgi", "uwsgi" or "http", and the answer to it. */

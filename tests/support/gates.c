@@ -191,8 +191,7 @@ static bool need(struct client *client, size_t length)
 }
 
 /* One record of exchange `id`; false when it was the last. */
-static bool take_record(struct client *client, unsigned id, struct response *response,
-        struct bytes *answer, bool *ended)
+static bool take_record(struct client *client, unsigned id, struct response *response)
 {
 	if (!need(client, 8))
 		return false;
@@ -209,28 +208,34 @@ static bool take_record(struct client *client, unsigned id, struct response *res
 	cr_assert_eq(be16(record + 2), id, "a record of exchange %u", be16(record + 2));
 	cr_assert(type == 3 || type == 6 || type == 7, "a record of type %u", type);
 	if (type == 6)
-		bytes_add(answer, record + 8, length);
+		bytes_add(&response->body, record + 8, length);
 	if (type == 7)
 		bytes_add(&response->stderr, record + 8, length);
 	if (type == 3) {
 		cr_assert_eq(length, 8);
-		*ended = record[12] == 0; /* FCGI_REQUEST_COMPLETE */
 		response->app_status = (int)(be16(record + 8) << 16 | be16(record + 10));
+		response->protocol_status = record[12];
 	}
 	client_take(client, whole);
 	return type != 3;
 }
 
+void fastcgi_records(struct client *client, unsigned id, struct response *response)
+{
+	*response = (struct response){ .app_status = -1, .protocol_status = -1 };
+	while (take_record(client, id, response))
+		;
+}
+
 void fastcgi_response(struct client *client, unsigned id, struct response *response)
 {
-	struct bytes answer = { 0 };
-	bool ended = false;
+	struct bytes answer;
 
-	*response = (struct response){ 0 };
-	while (take_record(client, id, response, &answer, &ended))
-		;
+	fastcgi_records(client, id, response);
+	answer = response->body;
+	response->body = (struct bytes){ 0 };
 	parse_cgi(response, &answer);
-	response->whole &= ended;
+	response->whole &= response->protocol_status == 0; /* FCGI_REQUEST_COMPLETE */
 	bytes_free(&answer);
 }
 

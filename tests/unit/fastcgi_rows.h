@@ -22,6 +22,16 @@
 #define GOT(id)   BEGUN(id) id " var A=bc\n" id " head\n"
 #define DONE(id)  GOT(id) id " end\n"
 
+/* "Status: 503 Service Unavailable", ..., the end of STDOUT, END_REQUEST with OVERLOADED. */
+#define OVERLOADED(id)                                                                             \
+	"reply 010600" id "006f0000"                                                               \
+	"5374617475733a20353033205365727669636520556e617661696c61626c650d0a"                       \
+	"52657472792d41667465723a20310d0a"                                                         \
+	"436f6e74656e742d547970653a20746578742f706c61696e3b20636861727365743d7574662d380d0a"       \
+	"436f6e74656e742d4c656e6774683a20300d0a0d0a"                                               \
+	"010600" id "00000000010300" id "0008000000000000"                                         \
+	"02000000"
+
 #define END_REQUEST(id, status) "reply 010300" id "0008000000000000" status "000000\n"
 
 #endif

@@ -7,22 +7,57 @@
 
 SUITE(fastcgi_answers);
 
-/* More requests than a connection may have open: the next is refused, and the others go on. */
+/* More requests than a connection may have open: the next ones are answered and refused, what comes
+ * for them is passed over, and the others go on. */
 Test(fastcgi_answers, overloaded)
 {
-	char bytes[17 * 16 + 8];
-	char *events;
+	static const char rest[] = PARAMS("\21", "\5") PAIR PARAMS("\21", "\0")
+	        STDIN("\21", "\1") "x" STDIN("\21", "\0") ABORT("\21") OPEN("\22") OPEN("\21")
+	                PARAMS("\20", "\0") STDIN("\20", "\0") OPEN("\21") PARAMS("\21", "\0");
+	static const char wanted[] =
+	        "16 begin responder\n" OVERLOADED("11") "\n" OVERLOADED("12") "\n" OVERLOADED(
+	                "11") "\n16 head\n16 end\n17 begin responder\n17 head\nmore\n";
+	char bytes[17 * 16 + sizeof rest - 1];
 
 	for (size_t i = 0; i < 17; i++) {
 		memcpy(bytes + i * 16, OPEN("\1"), 16);
 		bytes[i * 16 + 3] = (char)(i + 1);
 	}
-	memcpy(bytes + sizeof bytes - 8, PARAMS("\20", "\0"), 8);
-	events = decoding_events(&protocol_fastcgi, NULL, bytes, sizeof bytes, 5);
-	cr_expect_not_null(
-	        strstr(events, "16 begin responder\n" END_REQUEST("11", "02") "16 head\nmore\n"),
-	        "%s", events);
-	free(events);
+	memcpy(bytes + sizeof bytes - (sizeof rest - 1), rest, sizeof rest - 1);
+	for (size_t step = 1; step <= sizeof bytes; step++) {
+		char *events = decoding_events(&protocol_fastcgi, NULL, bytes, sizeof bytes, step);
+
+		cr_expect(strlen(events) > sizeof wanted &&
+		                  strcmp(events + strlen(events) + 1 - sizeof wanted, wanted) == 0,
+		        "%zu bytes at a time: %s", step, events);
+		free(events);
+	}
+}
+
+/* 5.1: a refused request is the last where its BEGIN_REQUEST says so. */
+Test(fastcgi_answers, refused_closes)
+{
+	static const struct {
+		const char *bytes;
+		bool closes;
+	} rows[] = {
+		{ AS("\1", "\3", "\0"), true },
+		{ AS("\1", "\3", "\1"), false },
+		{ AS("\1", "\3", "\376"), true },
+		{ RECORD("\14", "\0", "\0") "        ", false },
+		{ VALUES("\0") "        ", false },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		void *state = calloc(1, protocol_fastcgi.state_size);
+		struct span in = { (const uint8_t *)rows[i].bytes, 16 };
+		struct wire_event event = { .kind = EVENT_BEGIN };
+
+		protocol_fastcgi.decode(state, &decoding_limits, &in, &event);
+		cr_expect_eq(event.kind, EVENT_REPLY, "%zu", i);
+		cr_expect_eq(event.reply_closes, rows[i].closes, "%zu", i);
+		free(state);
+	}
 }
 
 /* A record of what was written, read by other code than the encoder's. */
@@ -136,6 +171,53 @@ Test(fastcgi_answers, answer)
 	bytes = written(&peer);
 	next_record(&bytes, &first);
 	cr_expect_eq(first.content[first.length - 1], '\n'); /* the head is one record */
+	peer_close(&peer);
+}
+
+/* The records of one id as letters: E and its text, O its length, "!" the end. */
+static void expect_order(struct span bytes, unsigned id, const char *wanted)
+{
+	char text[512] = "";
+	struct record record;
+	size_t length = 0;
+
+	while (next_record(&bytes, &record)) {
+		cr_expect_eq(record.id, id);
+		if (record.type == 7)
+			length += (size_t)snprintf(text + length, sizeof text - length, "E<%.*s>",
+			        (int)record.length, (const char *)record.content);
+		else
+			length += (size_t)snprintf(text + length, sizeof text - length, "%s%u",
+			        record.type == 6 ? "O" : "!", record.length);
+	}
+	cr_expect_str_eq(text, wanted);
+}
+
+static void log_piece(struct peer *peer, uint16_t id, const char *line)
+{
+	protocol_fastcgi.log(peer->state, id, span_of(line), &peer->writer);
+}
+
+/* 6.1: lines may stand anywhere; STDERR has an end only where it has a beginning. */
+Test(fastcgi_answers, logged)
+{
+	const struct reply reply = { .status = 204, .reason = "No Content", .length = -1 };
+	struct peer peer;
+
+	peer_open(&peer);
+	peer_read(&peer, BYTES(GET("\7") GET("\1")));
+	log_piece(&peer, 7, "one");
+	protocol_fastcgi.head(peer.state, 7, &reply, &peer.writer);
+	log_piece(&peer, 7, "");
+	write_piece(&peer, 7, "abc");
+	log_piece(&peer, 7, "three");
+	protocol_fastcgi.end(peer.state, 7, &peer.writer);
+	log_piece(&peer, 7, "behind the end");
+	log_piece(&peer, 9, "of none");
+	expect_order(written(&peer), 7, "E<one\n>O26E<\n>O3E<three\n>E<>O0!8");
+	peer.writer.at = peer.bytes;
+	protocol_fastcgi.end(peer.state, 1, &peer.writer);
+	expect_order(written(&peer), 1, "O0!8");
 	peer_close(&peer);
 }
 
