@@ -239,6 +239,7 @@ Test(fastcgi, management)
 		BAD_START("a value runs out", VALUES("\3") "\1\1A"),
 		BAD_START("a length runs out", VALUES("\3") "\1\200\0"),
 		BAD_START("no value length", VALUES("\1") "\1"),
+		BAD_START("more than is shown whole", "\1\11\0\0\40\1\0\0x"),
 		{ "an unknown type", BYTES(RECORD("\14", "\0", "\0")),
 		        "reply 010b0000000800000c00000000000000\nmore\n", false },
 		{ "with content and padding",
