@@ -138,7 +138,7 @@ static struct deadline_list *deadline_now(const struct conn *conn)
 
 	if (conn->state == CONN_LINGERING)
 		return &worker->linger;
-	if (conn->out_at < conn->out_end)
+	if (conn->out_at < conn->out_end || conn->yields)
 		return &worker->write;
 	if (worker->draining && !conn->greeted)
 		return &worker->first;

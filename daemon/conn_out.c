@@ -346,6 +346,8 @@ void conn_give_room(struct conn *conn)
 {
 	struct ag_request *req;
 
+	if (conn->yields)
+		deadline_clear(&conn->deadline); /* progress, though nothing was kept */
 	conn->yields = false;
 	conn->sent = 0;
 	conn->busy = true;
