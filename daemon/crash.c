@@ -86,6 +86,38 @@ bool crash_other(struct crash *crash, const struct ag_request *req)
 
 /* ---- where it was ---- */
 
+static void copy_build(struct crash_frame *frame, const ElfW(Nhdr) * note, const char *end)
+{
+	while ((const char *)(note + 1) < end) {
+		const char *name = (const char *)(note + 1);
+		const char *id = name + (note->n_namesz + 3) / 4 * 4;
+		size_t size = note->n_descsz < CRASH_BUILD ? note->n_descsz : CRASH_BUILD;
+
+		if (note->n_type == NT_GNU_BUILD_ID && memcmp(name, "GNU", 4) == 0) {
+			memcpy(frame->build, id, size);
+			return;
+		}
+		note = (const ElfW(Nhdr) *)(id + (note->n_descsz + 3) / 4 * 4);
+	}
+}
+
+/* From the module in memory: its file may be another by now. */
+static void find_build(struct crash_frame *frame, const struct dl_find_object *found)
+{
+	const ElfW(Ehdr) *head = found->dlfo_map_start;
+	const ElfW(Phdr) *part = (const ElfW(Phdr) *)((const char *)head + head->e_phoff);
+
+	if (memcmp(head->e_ident, ELFMAG, SELFMAG) != 0)
+		return;
+	for (unsigned i = 0; i < head->e_phnum; i++) {
+		const char *at = (const char *)found->dlfo_link_map->l_addr + part[i].p_vaddr;
+
+		/* one with other padding holds none */
+		if (part[i].p_type == PT_NOTE && part[i].p_align == 4)
+			copy_build(frame, (const ElfW(Nhdr) *)at, at + part[i].p_memsz);
+	}
+}
+
 static void add_frame(struct crash *crash, uintptr_t pc)
 {
 	struct crash_frame *frame = &crash->frames[crash->frame_count];
@@ -95,13 +127,15 @@ static void add_frame(struct crash *crash, uintptr_t pc)
 	frame->module[0] = '\0';
 	frame->offset = pc;
 	frame->times = 1;
-	if (_dl_find_object((void *)(pc - is_return), &found) == 0) {
-		const char *name = found.dlfo_link_map->l_name;
-
-		append(frame->module, sizeof(frame->module), 0, *name ? name : state.program);
-		frame->offset = pc - found.dlfo_link_map->l_addr;
-	}
+	memset(frame->build, 0, sizeof(frame->build));
 	crash->frame_count++;
+	if (_dl_find_object((void *)(pc - is_return), &found) < 0)
+		return;
+	const char *name = found.dlfo_link_map->l_name;
+
+	append(frame->module, sizeof(frame->module), 0, *name ? name : state.program);
+	frame->offset = pc - found.dlfo_link_map->l_addr;
+	find_build(frame, &found);
 }
 
 struct trace {

@@ -36,11 +36,13 @@ struct running {
 #define CRASH_FRAMES 24
 #define CRASH_OTHERS 16
 #define CRASH_MODULE 256
+#define CRASH_BUILD  20
 
 struct crash_frame {
 	char module[CRASH_MODULE]; /* path of the file, "" where it is unknown */
 	uint64_t offset; /* an address as the file counts them; in memory where there is none */
 	uint64_t times;  /* as often in a row, by recursion */
+	uint8_t build[CRASH_BUILD]; /* the module's GNU build ID, all 0 where it has none */
 };
 
 /* How much of a record is written; what is behind it is not there. */

@@ -117,9 +117,11 @@ static void say_frame(const struct description *to, size_t i, const struct crash
 {
 	const char *slash = strrchr(frame->module, '/');
 	const char *module = slash ? slash + 1 : frame->module;
-	char line[sizeof(symbol->file) + 16] = "", times[40] = "";
+	char line[sizeof(symbol->file) + 32] = "", times[40] = "";
 
-	if (*symbol->file)
+	if (symbol->changed)
+		snprintf(line, sizeof(line), " (changed on disk)");
+	else if (*symbol->file)
 		snprintf(line, sizeof(line), " %s:%u", symbol->file, symbol->line);
 	if (frame->times > 1)
 		snprintf(times, sizeof(times), " (%llu times)", (unsigned long long)frame->times);

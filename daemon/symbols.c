@@ -85,6 +85,19 @@ static const char *inlined(Dwfl_Module *module, Dwarf_Addr address)
 	return name;
 }
 
+static bool is_other(Dwfl_Module *module, const struct crash_frame *frame)
+{
+	static const uint8_t none[CRASH_BUILD];
+	const unsigned char *build;
+	GElf_Addr address;
+	int size = dwfl_module_build_id(module, &build, &address);
+
+	if (memcmp(frame->build, none, sizeof(none)) == 0)
+		return false;
+	return size <= 0 ||
+	       memcmp(frame->build, build, size < CRASH_BUILD ? (size_t)size : CRASH_BUILD);
+}
+
 static void find(const struct lookup *lookup, size_t i, struct symbol *symbol)
 {
 	Dwfl_Module *module = lookup->modules[i];
@@ -94,6 +107,9 @@ static void find(const struct lookup *lookup, size_t i, struct symbol *symbol)
 	int number = 0;
 
 	if (!module || !dwfl_module_getelf(module, &bias))
+		return;
+	symbol->changed = is_other(module, &lookup->frames[i]);
+	if (symbol->changed)
 		return;
 	/* a return address may be the first of the next line or function */
 	Dwarf_Addr address = bias + lookup->frames[i].offset - (i > 0);

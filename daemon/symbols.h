@@ -17,6 +17,7 @@ struct symbol {
 	char function[160]; /* "" where there is none */
 	char file[160];     /* of the source, "" where it is unknown; its end, if it is long */
 	unsigned line;
+	unsigned changed; /* not 0: the file is not the one that was loaded; nothing else is set */
 };
 
 /*

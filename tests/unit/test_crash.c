@@ -195,25 +195,53 @@ static void check_record(const struct fault_row *row, const struct crash *crash)
 		        row->name, symbols[0].function, crash->frame_count);
 }
 
+/* Runs it in a process of its own; returns what wait(2) says. */
+static int make_record(const struct fault_row *row, struct crash *crash)
+{
+	int status;
+
+	memset(crash, 0, sizeof *crash);
+	pid_t pid = fork();
+
+	cr_assert_geq(pid, 0);
+	if (pid == 0)
+		run_fault(row, crash);
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
 Test(crash, faults, .timeout = 60)
 {
 	struct crash *crash = shared_record();
 
 	for (size_t i = 0; i < COUNT(fault_rows); i++) {
 		const struct fault_row *row = &fault_rows[i];
-		int status;
+		int status = make_record(row, crash);
 
-		memset(crash, 0, sizeof *crash);
-		pid_t pid = fork();
-
-		cr_assert_geq(pid, 0);
-		if (pid == 0)
-			run_fault(row, crash);
-		cr_assert_eq(waitpid(pid, &status, 0), pid);
 		cr_expect_eq(WIFSIGNALED(status) ? WTERMSIG(status) : 0, row->signal,
 		        "%s: status %x", row->name, (unsigned)status);
 		check_record(row, crash);
 	}
+	munmap(crash, sizeof *crash);
+}
+
+/* Names from another build of the file would be wrong ones. */
+Test(crash, changed_module, .timeout = 60)
+{
+	struct crash *crash = shared_record();
+	struct symbol symbols[1];
+
+	make_record(&fault_rows[1], crash);
+	symbols_find(crash->frames, 1, &as_we_are, symbols);
+	cr_expect_str_eq(symbols[0].function, "writes_nowhere");
+	cr_expect_eq(symbols[0].changed, 0);
+	crash->frames[0].build[CRASH_BUILD - 1] ^= 1;
+	symbols_find(crash->frames, 1, &as_we_are, symbols);
+	cr_expect_str_eq(symbols[0].function, "");
+	cr_expect_neq(symbols[0].changed, 0);
+	memset(crash->frames[0].build, 0, CRASH_BUILD);
+	symbols_find(crash->frames, 1, &as_we_are, symbols);
+	cr_expect_str_eq(symbols[0].function, "writes_nowhere", "it has none to compare");
 	munmap(crash, sizeof *crash);
 }
 

@@ -72,6 +72,9 @@ static const struct {
 	        "worker 3: SIGILL in no request; pid 77, up 1234 ms\n"
 	        "worker 3: #0 ? (?+0xabc)\n"
 	        "worker 3: #1 ? (lib.so+0x10) (3 times)\n" },
+	{ { .signal = SIGILL, .frame_count = 1, .frames = { { APP, 0x1200, 1, { 9, 9 } } } },
+	        "worker 3: SIGILL in no request; pid 77, up 1234 ms\n"
+	        "worker 3: #0 ? (crash.so+0x1200) (changed on disk)\n" },
 };
 
 Test(crash_log, texts)
