@@ -19,6 +19,7 @@
 struct ag_request;
 struct daemon_config;
 struct runtime;
+struct slot;
 
 /*
  * Sent to a worker that makes no progress: it writes its record and goes on. Nobody else has a use
@@ -115,5 +116,11 @@ void crash_describe(const struct crash *record, const struct crash_worker *worke
 
 /* The same to the error log. */
 void crash_log(const struct crash *record, const struct crash_worker *worker);
+
+/*
+ * Of a worker that has ended, by `signal` or 0: its record, or, where it had no time to write one
+ * (SIGKILL), what its slot says that it ran. Nothing, where it ran nothing.
+ */
+void crash_log_death(const struct slot *slot, int signal, const struct crash_worker *worker);
 
 #endif

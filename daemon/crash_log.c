@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "scoreboard.h"
 #include "symbols.h"
 
 /* Where lines go, and what each begins with. */
@@ -153,6 +154,26 @@ static void to_log(void *data, const char *text)
 void crash_log(const struct crash *record, const struct crash_worker *worker)
 {
 	crash_describe(record, worker, to_log, NULL);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void crash_log_death(const struct slot *slot, int signal, const struct crash_worker *worker)
+{
+	struct crash crash = { .signal = (uint32_t)signal, .at = now_ms(), .ran = true };
+
+	if (slot->crash.signal && slot->crash.signal != CRASH_PROBE) {
+		crash_log(&slot->crash, worker);
+	} else if (signal && slot->entered) {
+		crash.request = slot->running;
+		crash_log(&crash, worker);
+	}
 }
 
 bool crash_ask(struct crash *record, pid_t pid, unsigned ms)

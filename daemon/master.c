@@ -62,24 +62,23 @@ static void lose(struct master *master, const struct child *child, const char *w
 }
 
 /* What it was doing, where it has left word of it. */
-static void log_crash(const struct master *master, const struct child *child)
+static void log_crash(const struct master *master, const struct child *child, int status)
 {
 	const struct generation *generation = master->now ? master->now : master->next;
-	const struct crash *crash = &child->slot->crash;
+	const struct crash_worker worker = { .number = child->number,
+		.pid = child->pid,
+		.uptime = now_ms() - child->started,
+		.run = &generation->config->daemon };
 
-	if (!generation || !crash->signal || crash->signal == CRASH_PROBE)
-		return;
-	crash_log(crash, &(struct crash_worker){ .number = child->number,
-	                         .pid = child->pid,
-	                         .uptime = now_ms() - child->started,
-	                         .run = &generation->config->daemon });
+	if (child->slot) /* not so after an upgrade from another layout */
+		crash_log_death(child->slot, WIFSIGNALED(status) ? WTERMSIG(status) : 0, &worker);
 }
 
 void child_died(struct master *master, const struct child *child, int status)
 {
 	char why[CONTROL_TEXT_MAX + 128];
 
-	log_crash(master, child);
+	log_crash(master, child, status);
 	if (child->state == CHILD_ENDING || master->stopping)
 		return;
 	count_up(&master->board->deaths, 1);

@@ -184,6 +184,22 @@ Test(crashing, one_after_the_other, .timeout = 60)
 	daemon_stop(&daemon);
 }
 
+/* No handler of the worker's sees SIGKILL: what it ran stands in its slot. */
+Test(crashing, killed_in_a_handler, .timeout = 60)
+{
+	struct daemon daemon;
+	struct client client;
+
+	start(&daemon, PLAIN);
+	ask(&client, daemon_address(&daemon), "/spin?c=d");
+	daemon_expect(&daemon, "spinning");
+	kill(daemon_worker(&daemon, 0), SIGKILL);
+	check_lost(&client, "/spin");
+	check_served(&daemon);
+	daemon_expect(&daemon, "SIGKILL in GET /spin?c=d (for ");
+	daemon_stop(&daemon);
+}
+
 /* The watchdog's signal ends nothing, nor is it a crash. */
 Test(crashing, probe, .timeout = 60)
 {

@@ -1,5 +1,6 @@
 /* Ways to die: GET /HOW, at once, or after ?ms= of sleep. GET / answers. */
 #include <anygate.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,6 +102,7 @@ KEPT int sleeps(struct ag_request *req)
 KEPT int spin_here(struct ag_request *req)
 {
 	(void)req;
+	fputs("spinning\n", stderr);
 	while (!zero)
 		continue;
 	return 200;
