@@ -1,6 +1,4 @@
 /* The scoreboard of a running daemon: each refusal and each end of a connection counts once. */
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,63 +7,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "daemon/scoreboard.h"
+#include "tests/support/board.h"
 #include "tests/support/client.h"
-#include "tests/support/daemon.h"
 
 SUITE(counters);
 
 #define HTTP "-l", "http=127.0.0.1:0"
 #define FCGI "-l", "fastcgi=127.0.0.1:0"
 
-/* ---- how to look ---- */
-
-/* The master's, as anyone with its rights finds it. */
-static struct scoreboard *open_board(const struct daemon *daemon)
-{
-	char path[64], link[64];
-
-	for (int fd = 0; fd < 64; fd++) {
-		snprintf(path, sizeof path, "/proc/%d/fd/%d", daemon->process.pid, fd);
-		ssize_t n = readlink(path, link, sizeof link - 1);
-
-		link[n > 0 ? n : 0] = '\0';
-		if (strncmp(link, "/memfd:anygate-scoreboard", 25) != 0)
-			continue;
-		int own = open(path, O_RDWR | O_CLOEXEC);
-		struct scoreboard *board = scoreboard_map(own, 1);
-
-		cr_assert(board, "%s is no scoreboard", path);
-		close(own);
-		return board;
-	}
-	cr_assert(false, "the master has no scoreboard");
-	return NULL;
-}
-
-static uint64_t sum(const uint64_t *counters, size_t count)
-{
-	uint64_t all = 0;
-
-	for (size_t i = 0; i < count; i++)
-		all += counters[i];
-	return all;
-}
-
-static uint64_t closed_in_all(const struct counters *total)
-{
-	return sum(total->closed, CLOSE_REASON_COUNT);
-}
-
-static bool settled(const struct counters *total)
-{
-	return total->accepted + total->refused[REFUSAL_CLIENT] > 0 &&
-	       total->accepted == closed_in_all(total);
-}
-
 static bool all_answered(const struct counters *total)
 {
-	return total->requests > 0 && sum(total->by_class, 6) == total->requests;
+	return total->requests > 0 && board_sum(total->by_class, 6) == total->requests;
 }
 
 static bool handled(const struct counters *total)
@@ -76,18 +28,6 @@ static bool handled(const struct counters *total)
 static bool came(const struct counters *total)
 {
 	return total->bytes_in > 0;
-}
-
-/* No event tells of a counter: looked at again until it is there. */
-static void await(const struct scoreboard *board, bool (*reached)(const struct counters *),
-        struct counters *total)
-{
-	int64_t deadline = deadline_in(PATIENCE);
-
-	for (scoreboard_total(board, total); !reached(total); scoreboard_total(board, total)) {
-		cr_assert(deadline_left(deadline) > 0, "the counters never get there");
-		poll(NULL, 0, 1);
-	}
 }
 
 /* ---- rows: what is done, and the only error that it may count as ---- */
@@ -139,15 +79,15 @@ static void act(const struct row *row, struct daemon *daemon, struct client *cli
 	case CLOSES:
 		break;
 	case RESETS:
-		await(board, came, total);
+		board_await(board, came, total);
 		reset(client);
 		break;
 	case STALLS:
-		await(board, settled, total);
+		board_await(board, board_settled, total);
 		break;
 	case STOPS:
 	case IMPEDES:
-		await(board, row->act == STOPS ? all_answered : handled, total);
+		board_await(board, row->act == STOPS ? all_answered : handled, total);
 		kill(daemon->process.pid, SIGTERM);
 		client_read_all(client);
 	}
@@ -164,11 +104,11 @@ static void run_row(const struct row *row, struct counters *total)
 
 	daemon_start(&daemon, 1, "-w", "1", with[0], with[1], with[2], with[3], with[4], with[5],
 	        with[6], with[7], with[8], NULL);
-	board = open_board(&daemon);
+	board = board_open(&daemon);
 	client_open(&client, daemon_address(&daemon));
 	send_row(&client, row, &out);
 	act(row, &daemon, &client, board, total);
-	await(board, settled, total);
+	board_await(board, board_settled, total);
 	if (row->act == STOPS || row->act == IMPEDES)
 		daemon_end(&daemon, 0, false);
 	else
@@ -391,160 +331,4 @@ Test(counters, closed, .timeout = 120)
 		run_row(row, &total);
 		check_errors(row->name, &total, 0, close_rows[i].reason, false);
 	}
-}
-
-/* ---- requests ---- */
-
-#define EACH 3
-
-Test(counters, requests, .timeout = 60)
-{
-	static const char *const gates[] = { "fastcgi", "scgi", "uwsgi", "http" };
-	static gate_variables variables = { "REQUEST_METHOD", "GET", "REQUEST_URI", "/",
-		"SERVER_PROTOCOL", "HTTP/1.1", "HTTP_HOST", "gate.test", NULL };
-	static struct counters total;
-	struct scoreboard *board;
-	struct response response;
-	struct daemon daemon;
-
-	daemon_start(&daemon, 4, "-w", "2", HTTP, FCGI, "-l", "scgi=127.0.0.1:0", "-l",
-	        "uwsgi=127.0.0.1:0", "hello", NULL);
-	board = open_board(&daemon);
-	for (size_t i = 0; i < COUNT(gates) * EACH; i++)
-		for (size_t n = 0; n < daemon.count; n++)
-			if (strcmp(daemon.listening[n].protocol, gates[i / EACH]) == 0) {
-				gate_request(gates[i / EACH], daemon.listening[n].address,
-				        variables, NULL, 0, &response);
-				cr_expect_eq(response.status, 200);
-				response_free(&response);
-			}
-	await(board, settled, &total);
-	daemon_stop(&daemon);
-	scoreboard_total(board, &total);
-	cr_expect_eq(total.accepted, COUNT(gates) * EACH);
-	cr_expect_eq(total.requests, COUNT(gates) * EACH);
-	for (size_t i = 0; i < COUNT(gates); i++)
-		cr_expect_eq(total.by_gate[i], EACH, "%s", gates[i]);
-	cr_expect_eq(total.by_class[2], COUNT(gates) * EACH);
-	cr_expect_eq(sum(total.by_class, 6), COUNT(gates) * EACH);
-	cr_expect_eq(total.latency.count, COUNT(gates) * EACH);
-	cr_expect_eq(total.queued.count, COUNT(gates) * EACH);
-	scoreboard_free(board);
-}
-
-Test(counters, bytes, .timeout = 60)
-{
-	static struct counters total;
-	struct scoreboard *board;
-	struct client client;
-	struct daemon daemon;
-
-	daemon_start(&daemon, 1, "-w", "1", HTTP, "hello", NULL);
-	board = open_board(&daemon);
-	client_open(&client, daemon_address(&daemon));
-	client_send(&client, GET_ONCE, strlen(GET_ONCE));
-	client_read_all(&client);
-	await(board, settled, &total);
-	cr_expect_eq(total.bytes_in, strlen(GET_ONCE));
-	cr_expect_eq(total.bytes_out, client.in.length);
-	client_close(&client);
-	daemon_stop(&daemon);
-	scoreboard_free(board);
-}
-
-/* ---- a worker's slot ---- */
-
-/* The only slot in use. */
-static const struct slot *only_slot(const struct scoreboard *board)
-{
-	const struct slot *found = NULL;
-
-	for (size_t i = 0; i < scoreboard_count(board); i++)
-		if (board->slots[i].state != WORKER_NONE) {
-			cr_assert(!found, "two workers");
-			found = &board->slots[i];
-		}
-	cr_assert(found, "no worker");
-	return found;
-}
-
-static void ask(struct client *client, const struct daemon *daemon, const char *request)
-{
-	client_open(client, daemon_address(daemon));
-	client_send(client, request, strlen(request));
-	client_flush(client);
-}
-
-Test(counters, slot_while_a_handler_waits, .timeout = 60)
-{
-	static struct counters total;
-	struct scoreboard *board;
-	struct client client;
-	struct daemon daemon;
-
-	daemon_start(&daemon, 1, "-w", "1", HTTP, NAPPER, NULL);
-	board = open_board(&daemon);
-	const struct slot *slot = only_slot(board);
-	uint64_t rss, cpu;
-
-	cr_expect_eq(slot->state, WORKER_SERVING);
-	cr_expect_eq(slot->pid, daemon_worker(&daemon, 0));
-	cr_expect_eq(slot->number, 1);
-	cr_expect_eq(slot->generation, 1);
-	cr_expect_geq(slot->started, board->started);
-	scoreboard_measure(slot, &rss, &cpu);
-	cr_expect_geq(rss, 100 * 1024);
-	ask(&client, &daemon, "GET /?ms=3600000 HTTP/1.1\r\nHost: a\r\n\r\n");
-	await(board, handled, &total);
-	for (int64_t deadline = deadline_in(PATIENCE);
-	        __atomic_load_n(&slot->entered, __ATOMIC_RELAXED) || !slot->running.since;) {
-		cr_assert(deadline_left(deadline) > 0, "the handler never waits");
-		poll(NULL, 0, 1);
-	}
-	cr_expect_eq(slot->connections, 1);
-	cr_expect_eq(slot->in_flight, 1);
-	cr_expect_str_eq(slot->running.method, "GET");
-	cr_expect_str_eq(slot->running.uri, "/?ms=3600000");
-	cr_expect_geq(slot->beat, slot->started);
-	client_close(&client);
-	await(board, settled, &total);
-	cr_expect_eq(slot->connections, 0);
-	cr_expect_eq(slot->in_flight, 0);
-	cr_expect_eq(total.by_class[0] + total.by_class[5], 1, "told that its client has gone");
-	daemon_stop(&daemon);
-	scoreboard_free(board);
-}
-
-static bool two_requests(const struct counters *total)
-{
-	return total->requests == 2;
-}
-
-/* A worker that is killed leaves its figures, and its successor goes on from there. */
-Test(counters, outlive_a_worker, .timeout = 60)
-{
-	static struct counters total;
-	struct scoreboard *board;
-	struct response response;
-	struct daemon daemon;
-
-	daemon_start(&daemon, 1, "-w", "1", HTTP, "hello", NULL);
-	board = open_board(&daemon);
-	for (int i = 0; i < 2; i++) {
-		pid_t worker = daemon_worker(&daemon, 0);
-
-		http_get(daemon_address(&daemon), "/", &response);
-		cr_expect_eq(response.status, 200);
-		response_free(&response);
-		await(board, settled, &total);
-		if (i)
-			break;
-		kill(worker, SIGKILL);
-		daemon_worker(&daemon, worker);
-	}
-	await(board, two_requests, &total);
-	cr_expect_eq(total.accepted, 2);
-	cr_expect_eq(board->deaths, 1);
-	daemon_stop(&daemon);
-	scoreboard_free(board);
 }
