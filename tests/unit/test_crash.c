@@ -1,4 +1,5 @@
 /* Records of crashes: what a worker writes when it faults, or is asked. */
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 #include "daemon/config.h"
 #include "daemon/crash.h"
 #include "daemon/symbols.h"
-#include "tests/support/support.h"
+#include "tests/support/loopback.h"
 
 SUITE(crash);
 
@@ -107,6 +108,21 @@ __attribute__((noinline)) static void is_asked(void *argument)
 	raise(CRASH_PROBE);
 }
 
+__attribute__((noinline)) static void *faults_alone(void *argument)
+{
+	writes_nowhere(argument);
+	return NULL;
+}
+
+/* A thread of the application's has no stack for signals of its own. */
+__attribute__((noinline)) static void has_threads(void *argument)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, faults_alone, argument) == 0)
+		pthread_join(thread, NULL);
+}
+
 static void goes_on(void *argument)
 {
 	(void)argument;
@@ -132,6 +148,7 @@ static const struct fault_row {
 	{ "no stack", loses_its_stack, true, SIGSEGV, SIGSEGV, false, "loses_its_stack" },
 	{ "no stack, no code", loses_its_way, true, SIGSEGV, SIGSEGV, false, NULL },
 	{ "call of no function", calls_nothing, true, SIGSEGV, SIGSEGV, false, "calls_nothing" },
+	{ "in a thread", has_threads, true, SIGSEGV, SIGSEGV, false, "faults_alone" },
 	{ "asked", is_asked, true, 0, CRASH_PROBE, false, "is_asked" },
 	{ "asked outside of a task", is_asked, false, 0, CRASH_PROBE, false, "run_fault" },
 	{ "nothing", goes_on, true, 0, 0, false, NULL },
@@ -243,6 +260,45 @@ Test(crash, changed_module, .timeout = 60)
 	symbols_find(crash->frames, 1, &as_we_are, symbols);
 	cr_expect_str_eq(symbols[0].function, "writes_nowhere", "it has none to compare");
 	munmap(crash, sizeof *crash);
+}
+
+/* ---- what requests are called ---- */
+
+#define TEN   "0123456789"
+#define FIFTY TEN TEN TEN TEN TEN
+
+static const struct {
+	const char *method, *uri, *path; /* uri or path: NULL for none */
+	const char *says_method, *says_uri;
+} name_rows[] = {
+	{ "GET", "/a/b?c=d", NULL, "GET", "/a/b?c=d" },
+	{ "GET", NULL, "/a/b", "GET", "/a/b" },
+	{ "GET", "/" FIFTY FIFTY TEN "x", NULL, "GET", "/" FIFTY FIFTY TEN },
+	{ "VERSION-CONTROLS", "/", NULL, "VERSION-CONTROL", "/" },
+	{ "BASELINE-CONTROL", "/", NULL, "BASELINE-CONTRO", "/" },
+};
+
+Test(crash, names_of_requests)
+{
+	static struct loopback loop;
+	struct running running;
+
+	for (size_t i = 0; i < COUNT(name_rows); i++) {
+		loopback_open(&loop);
+		loopback_mount(&loop, "/a");
+		const char *uri = name_rows[i].uri, *path = name_rows[i].path;
+
+		loopback_head(
+		        &loop, PAIRS({ "REQUEST_METHOD", name_rows[i].method },
+		                       { uri ? "REQUEST_URI" : "PATH_INFO", uri ? uri : path }));
+		memset(&running, 0x55, sizeof running);
+		running_set(&running, loop.req);
+		cr_expect_str_eq(running.method, name_rows[i].says_method, "%s", running.method);
+		cr_expect_str_eq(running.uri, name_rows[i].says_uri, "%s", running.uri);
+		cr_expect_eq(running.since, loop.req->since / 1000);
+		loopback_drop(&loop);
+		loopback_close(&loop);
+	}
 }
 
 /* ---- asking ---- */
