@@ -78,11 +78,11 @@ void child_died(struct master *master, const struct child *child, int status)
 {
 	char why[CONTROL_TEXT_MAX + 128];
 
-	log_crash(master, child, status);
+	describe_death(child, status, why, sizeof(why));
+	log_crash(master, child, status); /* takes its time */
 	if (child->state == CHILD_ENDING || master->stopping)
 		return;
 	count_up(&master->board->deaths, 1);
-	describe_death(child, status, why, sizeof(why));
 	if (!master->next || child->generation != master->next->number)
 		lose(master, child, why);
 	else if (master->now)
