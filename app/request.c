@@ -195,19 +195,22 @@ static void find_length(struct ag_request *req)
 		req->length = req->length * 10 + (*digits - '0');
 }
 
-static uint64_t now_us(void)
+/* us, CLOCK_MONOTONIC; exact enough for time-outs. */
+static uint64_t now(const struct runtime *runtime)
 {
-	struct timespec now;
+	struct timespec time;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	if (runtime->now)
+		return runtime->now;
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
 }
 
 int request_head(struct ag_request *req)
 {
 	char *path = find_path(req);
 
-	req->since = req->runtime->now ? req->runtime->now : now_us();
+	req->since = now(req->runtime);
 	req->method = text(req, VAR_REQUEST_METHOD);
 	req->is_head = strcmp(req->method, "HEAD") == 0;
 	if (!path)
@@ -283,6 +286,7 @@ int request_body(struct ag_request *req, const void *data, size_t size)
 int request_body_end(struct ag_request *req)
 {
 	req->body_ended = true;
+	req->fed = now(req->runtime);
 	if (req->length < 0 && !req->started)
 		req->length = (int64_t)req->body_received;
 	return req->length >= 0 && req->body_received < (uint64_t)req->length ? 400 : 0;
@@ -420,6 +424,8 @@ void request_refuse(struct ag_request *req, int status)
 
 int request_wait(struct ag_request *req, enum waiting what)
 {
+	if (req->late)
+		return AG_TIMEOUT;
 	req->waiting = what;
 	req->woken = 0;
 	req->gate->waits(req);
@@ -449,6 +455,21 @@ void request_room(struct ag_request *req)
 {
 	if (req->waiting == WAITING_ROOM)
 		request_wake(req, 0);
+}
+
+bool request_is_late(const struct ag_request *req, uint64_t limit)
+{
+	bool own = req->waiting != WAITING_NOT && req->waiting != WAITING_BODY &&
+	           req->waiting != WAITING_END && req->waiting != WAITING_ROOM;
+
+	return own && !req->head_sent && req->fed && req->fed <= limit;
+}
+
+void request_late(struct ag_request *req)
+{
+	req->late = true;
+	request_body_fail(req, AG_TIMEOUT, 504);
+	request_wake(req, AG_TIMEOUT);
 }
 
 void request_gone(struct ag_request *req, bool broken)

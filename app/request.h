@@ -83,6 +83,7 @@ struct ag_request {
 
 	/* what was asked; set by request_head */
 	uint64_t since; /* us, CLOCK_MONOTONIC: the head was complete */
+	uint64_t fed;   /* us: its body too; 0: not yet */
 	struct arena arena;
 	struct env env;
 	const char *method;
@@ -120,6 +121,7 @@ struct ag_request {
 	struct task *task;
 	enum waiting waiting;
 	int woken;   /* what the wait answers */
+	bool late;   /* it has taken too long: no wait waits any more */
 	bool done;   /* the handler has returned */
 	bool gone;   /* the client went away, perhaps only for reading */
 	bool broken; /* nothing can be sent any more */
@@ -166,6 +168,16 @@ void request_body_fail(struct ag_request *req, int error, int status);
 
 /* The client went away; `broken`: and takes nothing any more. Waiting calls end. */
 void request_gone(struct ag_request *req, bool broken);
+
+/*
+ * Whether the handler waits for something other than its client, and has done so, its body being
+ * complete, since before `limit` (us).
+ */
+bool request_is_late(const struct ag_request *req, uint64_t limit);
+
+/* The handler has taken too long: waits end with AG_TIMEOUT, the answer is 504 if it still can be.
+ */
+void request_late(struct ag_request *req);
 
 /* The client took what was sent: a waiting ag_write goes on. */
 void request_room(struct ag_request *req);

@@ -31,9 +31,13 @@ struct daemon_config {
 	bool daemonize;
 	unsigned open_files; /* RLIMIT_NOFILE to ask for */
 	unsigned graceful_timeout;
-	unsigned start_timeout; /* for a worker to be ready */
-	unsigned reload_watch;  /* that new workers must live before the old ones drain */
-	size_t stack_size;      /* bytes of one task's stack */
+	unsigned request_timeout; /* of a handler, without what it waits for its client; 0: none */
+	unsigned max_requests;    /* of one worker, and a tenth more; 0: no limit */
+	unsigned max_lifetime;    /* of one worker, and a tenth more; 0: no limit */
+	size_t rss_limit;         /* bytes, above which a worker is replaced; 0: no limit */
+	unsigned start_timeout;   /* for a worker to be ready */
+	unsigned reload_watch;    /* that new workers must live before the old ones drain */
+	size_t stack_size;        /* bytes of one task's stack */
 };
 
 enum address_kind {

@@ -403,6 +403,31 @@ void conn_name_requests(const struct conn *conn, struct crash *crash)
 			return;
 }
 
+static struct ag_request *find_late(const struct conn *conn, uint64_t limit)
+{
+	struct ag_request *req = conn->requests;
+
+	while (req && !request_is_late(req, limit))
+		req = req->next;
+	return req;
+}
+
+bool conn_end_late(struct conn *conn, uint64_t limit)
+{
+	struct ag_request *req = find_late(conn, limit);
+	bool waiting = find_late(conn, UINT64_MAX);
+
+	if (!req)
+		return waiting;
+	conn->busy = true;
+	for (; req; req = find_late(conn, limit)) {
+		conn_log_late(req);
+		request_late(req);
+	}
+	conn_work(conn, (struct span){ conn->in, conn->in_length });
+	return waiting;
+}
+
 static struct conn *conn_of(struct deadline *deadline)
 {
 	return (struct conn *)((char *)deadline - offsetof(struct conn, deadline));

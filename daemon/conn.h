@@ -24,6 +24,12 @@ void conn_drain(struct conn *conn);
 /* Ends a connection whatever it is doing; its handlers are told. */
 void conn_cut(struct conn *conn);
 
+/*
+ * Ends requests whose handlers wait since before `limit` (us), with 504. Whether any still waits.
+ * The connection may be freed.
+ */
+bool conn_end_late(struct conn *conn, uint64_t limit);
+
 /* The next of the worker's list. */
 struct conn *conn_next(const struct conn *conn);
 

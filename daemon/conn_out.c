@@ -228,6 +228,7 @@ static void gate_waits(struct ag_request *req)
 {
 	struct conn *conn = req->carrier;
 
+	upkeep_waits(conn->worker);
 	if (conn->state != CONN_OPEN)
 		return;
 	if ((req->waiting == WAITING_BODY || req->waiting == WAITING_END) &&
@@ -275,6 +276,14 @@ static void gate_log(struct ag_request *req, const char *line)
 	tell_gateway(req, line);
 }
 
+void conn_log_late(struct ag_request *req)
+{
+	struct conn *conn = req->carrier;
+
+	gate_log(req, "no answer within daemon.request_timeout: ended");
+	tally_refused(conn->worker, REFUSAL_REQUEST_TIMEOUT);
+}
+
 static void log_request(const struct conn *conn, struct ag_request *req)
 {
 	const struct var *uri = env_known(&req->env, VAR_REQUEST_URI);
@@ -305,6 +314,7 @@ static void gate_finished(struct ag_request *req)
 		deadline_clear(&conn->deadline); /* idle from now, not since the last time */
 	conn_body_over(conn);
 	worker_tidy(conn->worker);
+	upkeep_finished(conn->worker);
 	conn_drop_request(conn, req);
 	if (!conn->busy)
 		conn_work(conn, (struct span){ conn->in, conn->in_length });

@@ -126,6 +126,9 @@ void conn_drop_request(struct conn *conn, struct ag_request *req);
 /* Sends or keeps; false when the connection is broken, which is handled later. */
 bool conn_write(struct conn *conn, const uint8_t *data, size_t length);
 
+/* A line for the log, and a count, for a request over daemon.request_timeout. */
+void conn_log_late(struct ag_request *req);
+
 /* Sends what was kept, once the socket takes more. */
 void conn_flush(struct conn *conn);
 

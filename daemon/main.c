@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "apps.h"
 #include "background.h"
 #include "config.h"
 #include "log.h"
@@ -12,7 +13,6 @@
 #include "pidfile.h"
 #include "privileges.h"
 #include "socket.h"
-#include "worker.h"
 
 /* What main hands to the steps: all of it lives as long as the process. */
 struct daemon {

@@ -210,6 +210,7 @@ static int next_due(const struct master *master)
 {
 	uint64_t now = now_ms(), next = now + 3600000;
 
+	earlier(&next, master->look_at);
 	if (master->stopping)
 		earlier(&next, master->kill_at);
 	if (master->due > now && !master->stopping)
@@ -259,6 +260,7 @@ static void loop(struct master *master)
 		reload_report(master);
 		if (!master->stopping)
 			upgrade_step(master);
+		master->look_at = watchdog_step(master);
 		wait_for_events(master);
 		kill_late(master);
 	}

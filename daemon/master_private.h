@@ -28,7 +28,7 @@ struct child {
 	int control;         /* the master's end; -1: closed */
 	bool recycle;        /* wants a successor */
 	bool drains;         /* has said that it takes no new connections */
-	bool probed;         /* hangs: asked where it is, to be killed soon */
+	bool hung;           /* killed by the watchdog */
 	uint64_t started;    /* ms */
 	uint64_t kill_at;    /* ms; 0: not to be killed */
 	struct slot *slot;
@@ -63,6 +63,7 @@ struct master {
 	unsigned deaths;          /* in a row, of workers that had just started */
 	uint64_t due;             /* ms: no worker is started before */
 	uint64_t take_over;       /* ms: when `next` becomes `now`; 0: not all of it is ready */
+	uint64_t look_at;         /* ms: when the watchdog looks again */
 	uint64_t kill_at;         /* ms; when stopping */
 	bool stopping;
 	bool reload_again; /* asked for while another was on its way */
@@ -128,6 +129,11 @@ void reload_report(struct master *master);
 
 /* Starts what the next generation lacks, and lets it take over once it has proved itself. */
 void reload_step(struct master *master);
+
+/* ---- watchdog.c ---- */
+
+/* Ends workers that hang. Returns when to look again (ms). */
+uint64_t watchdog_step(struct master *master);
 
 /* ---- upgrade.c: one program after another ---- */
 

@@ -11,7 +11,7 @@
 
 #include <event2/event.h>
 
-#include "../app/host/host.h"
+#include "apps.h"
 #include "conn.h"
 #include "control.h"
 #include "crash.h"
@@ -27,66 +27,6 @@
 
 /* ms that a peer may go on sending after its answer. */
 #define LINGER_MS 30000
-
-/* ---- applications ---- */
-
-static struct ag_app *load_one(
-        const struct config *config, const struct app_config *wanted, char *error, size_t size)
-{
-	struct ag_app *app = app_new(wanted->name, wanted->mount, wanted->host);
-
-	if (!app) {
-		snprintf(error, size, "no memory for [app %s]", wanted->name);
-		return NULL;
-	}
-	app->debug = wanted->debug || config->debug;
-	for (size_t i = 0; i < wanted->setting_count; i++)
-		app_setting(app, wanted->settings[i].key, wanted->settings[i].value);
-	if (app_load(app, wanted->load, error, size))
-		return app;
-	app_free(app);
-	return NULL;
-}
-
-static int by_mount(const void *a, const void *b)
-{
-	size_t left = strlen((*(struct ag_app *const *)a)->mount);
-	size_t right = strlen((*(struct ag_app *const *)b)->mount);
-
-	return left < right ? 1 : left > right ? -1 : 0;
-}
-
-struct host *host_load(const struct config *config, char *error, size_t size)
-{
-	struct host *host = calloc(1, sizeof(*host));
-
-	if (host)
-		host->apps = calloc(config->app_count ? config->app_count : 1, sizeof(*host->apps));
-	if (!host || !host->apps) {
-		free(host);
-		snprintf(error, size, "no memory for the applications");
-		return NULL;
-	}
-	for (; host->count < config->app_count; host->count++) {
-		host->apps[host->count] = load_one(config, &config->app[host->count], error, size);
-		if (!host->apps[host->count]) {
-			host_free(host);
-			return NULL;
-		}
-	}
-	qsort(host->apps, host->count, sizeof(*host->apps), by_mount);
-	return host;
-}
-
-void host_free(struct host *host)
-{
-	if (!host)
-		return;
-	for (size_t i = 0; i < host->count; i++)
-		app_free(host->apps[i]);
-	free(host->apps);
-	free(host);
-}
 
 static void on_resume(evutil_socket_t fd, short what, void *argument)
 {
@@ -259,6 +199,7 @@ static void worker_stop(struct worker *worker)
 		event_del(&worker->signals[i]);
 	event_del(&worker->control);
 	deadlines_free(&worker->clock);
+	upkeep_stop(worker);
 	evtimer_del(&worker->tidy);
 	evtimer_del(&worker->resume);
 	evtimer_del(&worker->cut);
@@ -337,8 +278,8 @@ static bool worker_start(struct worker *worker, const struct worker_start *start
 	evtimer_assign(&worker->tidy, worker->base, on_tidy, worker);
 	evtimer_assign(&worker->resume, worker->base, on_resume, worker);
 	evtimer_assign(&worker->cut, worker->base, on_cut, worker);
-	return listeners_open(worker, start->bound, start->bound_count) && signals_watch(worker) &&
-	       control_watch(worker, start->control);
+	return upkeep_start(worker) && listeners_open(worker, start->bound, start->bound_count) &&
+	       signals_watch(worker) && control_watch(worker, start->control);
 }
 
 /* Without its master a worker finishes what it has and goes. */

@@ -17,6 +17,7 @@
 #include "deadline.h"
 #include "scoreboard.h"
 #include "socket.h"
+#include "upkeep.h"
 
 /* Bytes read from a socket at a time, and room for what one send() of a request encodes. */
 #define WORKER_SCRATCH 65536
@@ -52,10 +53,11 @@ struct worker {
 	bool tidying, paused, draining;
 	bool softly;       /* draining, and others go on in its place */
 	struct slot *slot; /* its figures */
-	uint8_t *scratch;  /* what was read last */
-	uint8_t *output;   /* what is being encoded */
-	char date[32];     /* HTTP-date of `dated` */
-	uint64_t dated;    /* s */
+	struct upkeep upkeep;
+	uint8_t *scratch; /* what was read last */
+	uint8_t *output;  /* what is being encoded */
+	char date[32];    /* HTTP-date of `dated` */
+	uint64_t dated;   /* s */
 
 	/* daemon/tally.c: us; runtime.now is this turn's begin, or later an answer's end */
 	uint64_t asleep; /* the loop last began to wait */
@@ -80,10 +82,6 @@ struct worker_start {
  * they are not. Returns the exit status: 0; 2 where an application did not load; 1 otherwise.
  */
 int worker_run(const struct worker_start *start);
-
-/* Loads the applications of the configuration; NULL with a line in `error`. */
-struct host *host_load(const struct config *config, char *error, size_t size);
-void host_free(struct host *host);
 
 /* The time as HTTP-date (RFC 9110 5.6.7), made once a second. */
 struct span worker_date(struct worker *worker);
