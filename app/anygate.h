@@ -106,6 +106,12 @@ const char *ag_query(const struct ag_request *req);  /* QUERY_STRING, raw; "" wh
 const char *ag_protocol(const struct ag_request *req); /* "fastcgi", "scgi", "uwsgi" or "http" */
 int ag_worker(const struct ag_request *req);           /* the worker's number, from 1 */
 
+/*
+ * What names this request in the logs, 1 to 64 bytes: the variable REQUEST_ID that a gateway set,
+ * X-Request-ID of a trusted proxy, or else one of our own, which no other request has.
+ */
+const char *ag_request_id(struct ag_request *req);
+
 /* What ":name" or "*name" of the route matched, or NULL. */
 const char *ag_param(const struct ag_request *req, const char *name);
 

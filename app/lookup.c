@@ -1,4 +1,5 @@
 /* What a handler looks up: variables, headers, route parameters, query arguments, cookies. */
+#include <stdio.h>
 #include <string.h>
 
 #include "path.h"
@@ -24,6 +25,34 @@ bool ag_env_at(const struct ag_request *req, size_t i, const char **name, const 
 		return true;
 	}
 	return false;
+}
+
+#define ID_MAX 64
+
+/* Letters, digits and what stands in UUIDs, in trace ids and in base64: no quoting anywhere. */
+static bool is_id(const char *text, size_t length)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	                              "0123456789-_.:+/=@";
+
+	return length > 0 && length <= ID_MAX && strspn(text, allowed) == length;
+}
+
+const char *ag_request_id(struct ag_request *req)
+{
+	const struct var *given = env_known(&req->env, VAR_REQUEST_ID);
+
+	if (req->name)
+		return req->name;
+	if (given && is_id(env_value(given), given->value_length))
+		return req->name = env_value(given);
+	char *own = arena_text(&req->arena, ID_MAX);
+
+	if (!own)
+		return "-"; /* as far as a log goes */
+	snprintf(own, ID_MAX, "%012llx-%llx", (unsigned long long)req->runtime->seed,
+	        (unsigned long long)req->number);
+	return req->name = own;
 }
 
 bool request_arrived_at(

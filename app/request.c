@@ -29,6 +29,7 @@ struct ag_request *request_new(
 	*req = (struct ag_request){ .gate = gate,
 		.carrier = carrier,
 		.runtime = runtime,
+		.number = ++runtime->requests,
 		.id = id,
 		.length = -1,
 		.announced = -1,
@@ -195,15 +196,18 @@ static void find_length(struct ag_request *req)
 		req->length = req->length * 10 + (*digits - '0');
 }
 
-/* us, CLOCK_MONOTONIC; exact enough for time-outs. */
-static uint64_t now(const struct runtime *runtime)
+uint64_t request_clock(void)
 {
 	struct timespec time;
 
-	if (runtime->now)
-		return runtime->now;
 	clock_gettime(CLOCK_MONOTONIC, &time);
 	return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
+}
+
+/* The same, exact enough for time-outs. */
+static uint64_t now(const struct runtime *runtime)
+{
+	return runtime->now ? runtime->now : request_clock();
 }
 
 int request_head(struct ag_request *req)
@@ -395,15 +399,26 @@ static void switch_to(struct runtime *runtime, struct ag_request *req)
 		runtime->switched(runtime);
 }
 
+static uint64_t enter(struct ag_request *req)
+{
+	switch_to(req->runtime, req);
+	return req->runtime->timed ? request_clock() : 0;
+}
+
+static void leave(struct ag_request *req, uint64_t entered)
+{
+	switch_to(req->runtime, NULL);
+	if (entered)
+		req->ran += request_clock() - entered;
+}
+
 void request_start(struct ag_request *req)
 {
-	struct runtime *runtime = req->runtime;
-
 	req->started = true;
-	switch_to(runtime, req);
-	bool ran = task_start(&runtime->tasks, &req->task, run, req);
+	uint64_t entered = enter(req);
+	bool ran = task_start(&req->runtime->tasks, &req->task, run, req);
 
-	switch_to(runtime, NULL);
+	leave(req, entered);
 	if (!ran)
 		request_refuse(req, 503);
 	else if (req->done)
@@ -438,9 +453,10 @@ void request_wake(struct ag_request *req, int answer)
 	assert(req->waiting != WAITING_NOT);
 	req->waiting = WAITING_NOT;
 	req->woken = answer;
-	switch_to(req->runtime, req);
+	uint64_t entered = enter(req);
+
 	task_resume(req->task);
-	switch_to(req->runtime, NULL);
+	leave(req, entered);
 	if (req->done)
 		req->gate->finished(req);
 }

@@ -28,7 +28,10 @@ struct runtime {
 	struct ag_request *current; /* whose handler has the processor, or NULL */
 	struct block_pool blocks;
 	struct block_pool buffers;
-	int worker; /* from 1 */
+	int worker;        /* from 1 */
+	uint64_t requests; /* so far */
+	uint64_t seed;     /* of their ids: no other worker has the same */
+	bool timed;        /* requests keep `ran`, for which the clock is asked */
 	bool debug;
 	uint64_t now; /* us, CLOCK_MONOTONIC, not long ago; 0: nobody keeps it */
 	/* is told, on the worker's own stack, that `current` has changed; or NULL */
@@ -74,6 +77,9 @@ struct ag_request {
 	void *carrier;           /* the gate's own */
 	struct ag_request *next; /* the carrier's list */
 	struct runtime *runtime;
+	uint64_t number;  /* among the worker's, from 1 */
+	const char *name; /* ag_request_id's answer, once asked for */
+	uint64_t ran;     /* us that its handler had the processor, where runtime->timed */
 	uint16_t id;      /* of the exchange on its connection */
 	bool has_head;    /* the carrier's: request_head was called */
 	bool over;        /* the carrier's: the answer's end is on its way */
@@ -143,6 +149,9 @@ void request_free(struct ag_request *req);
  * server and scheme) and which application answers. Returns 0 or the status to refuse with.
  */
 int request_head(struct ag_request *req);
+
+/* Now, in us, as req->since. */
+uint64_t request_clock(void);
 
 /* Runs the handler until it ends or waits; gate->finished may have been called on return. */
 void request_start(struct ag_request *req);

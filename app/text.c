@@ -48,8 +48,7 @@ static const struct sequence {
 	{ 0xf4, 0xf4, 0x80, 0x8f, 4 }, /* none above U+10FFFF */
 };
 
-/* The length of the UTF-8 sequence at the start of `left` bytes, none of them ASCII; 0: none. */
-static size_t sequence_length(const unsigned char *at, size_t left)
+size_t text_utf8_length(const unsigned char *at, size_t left)
 {
 	for (size_t i = 0; i < sizeof sequences / sizeof *sequences; i++) {
 		const struct sequence *row = &sequences[i];
@@ -76,7 +75,7 @@ static size_t json_plain(const unsigned char *text, size_t left)
 		size_t length = 1;
 
 		if (c >= 0x80)
-			length = sequence_length(text + at, left - at);
+			length = text_utf8_length(text + at, left - at);
 		else if (c < 0x20 || c == '"' || c == '\\' || c == '<')
 			length = 0;
 		if (length == 0)

@@ -13,6 +13,12 @@ typedef int text_sink(void *to, const void *data, size_t size);
  */
 int text_json(text_sink *sink, void *to, const char *text, size_t size);
 
+/*
+ * The length of the UTF-8 sequence (RFC 3629) at the start of `left` bytes, at least one, the first
+ * of which is not ASCII; 0: they begin with none.
+ */
+size_t text_utf8_length(const unsigned char *at, size_t left);
+
 /* Text for HTML and for quoted attributes: & < > " ' replaced. */
 int text_html(text_sink *sink, void *to, const char *text, size_t size);
 

@@ -92,8 +92,11 @@ struct app_config {
 
 /* [log] */
 struct log_config {
-	char *error;    /* "stderr" or a path */
+	char *error;    /* as log_sink_open takes it */
 	unsigned level; /* 0 error, 1 warning, 2 info, 3 debug */
+	char *access;   /* likewise */
+	char *format;   /* as log_template_new takes it */
+	unsigned slow;  /* ms; 0: off */
 };
 
 struct config {

@@ -104,9 +104,16 @@ const struct key config_keys[] = {
 	        "Bytes a second that must be taken of the answer, over write_timeout; 0: any byte "
 	        "will do." },
 
-	{ LOG(error), KEY_TEXT, 1, 0, "stderr", "stderr, or the file that gets the messages." },
+	{ LOG(error), KEY_TEXT, 1, 0, "stderr",
+	        "Where messages go: stderr, a file, syslog, or syslog:PATH of its socket." },
 	{ LOG(level), KEY_LEVEL, 0, 3, "info",
 	        "Least important messages to log: error, warning, info or debug." },
+	{ LOG(access), KEY_TEXT, 1, 0, "off",
+	        "Where a line for each request goes: off, stderr, a file, syslog, syslog:PATH." },
+	{ LOG(format), KEY_TEMPLATE, 1, 0, "combined",
+	        "Lines of the access log: combined, json, or a template such as {method} {uri}." },
+	{ LOG(slow), KEY_TIME, 0, 24 * HOURS, "0",
+	        "Requests that take longer are told in the error log; 0: none." },
 
 	{ APP(load), KEY_TEXT, 1, 0, "hello",
 	        "Path of a shared object, or the name of an application compiled in." },

@@ -22,6 +22,7 @@ enum key_type {
 	KEY_SWITCH,   /* bool */
 	KEY_LEVEL,    /* unsigned: index of a level's name */
 	KEY_TEXT,     /* char *, NULL when empty */
+	KEY_TEMPLATE, /* char *, a log's format */
 	KEY_MOUNT,    /* char *, begins with "/" */
 	KEY_HOST,     /* char *, in lower case; "any" is NULL */
 	KEY_PROTOCOL, /* const struct protocol *; "auto" is NULL */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config_keys.h"
+#include "log_template.h"
 
 /* ---- numbers with units ---- */
 
@@ -177,6 +178,16 @@ static bool set_text(char **field, const char *text, char *error, size_t size)
 	return true;
 }
 
+static bool set_template(char **field, const char *text, char *error, size_t size)
+{
+	struct log_template *template = log_template_new(text, error, size);
+
+	if (!template)
+		return false;
+	log_template_free(template);
+	return set_text(field, text, error, size);
+}
+
 static bool set_mount(char **field, const char *text, char *error, size_t size)
 {
 	if (*text == '/')
@@ -250,6 +261,8 @@ bool key_parse(const struct key *key, void *base, const char *text, char *error,
 			return set_text(field_of(key, base), text, error, size);
 		snprintf(error, size, "expected a value");
 		return false;
+	case KEY_TEMPLATE:
+		return set_template(field_of(key, base), text, error, size);
 	case KEY_MOUNT:
 		return set_mount(field_of(key, base), text, error, size);
 	case KEY_HOST:
@@ -292,6 +305,7 @@ void key_print(const struct key *key, const void *base, FILE *out)
 
 	switch (key->type) {
 	case KEY_TEXT:
+	case KEY_TEMPLATE:
 	case KEY_MOUNT:
 	case KEY_ADDRESS:
 		print_text(key->name, *(char *const *)field, out);
@@ -320,6 +334,7 @@ bool key_copy(const struct key *key, void *to, const void *from)
 {
 	switch (key->type) {
 	case KEY_TEXT:
+	case KEY_TEMPLATE:
 	case KEY_MOUNT:
 	case KEY_HOST:
 		return copy_text(field_of(key, to), field_of(key, from));
@@ -340,6 +355,7 @@ void key_clear(const struct key *key, void *base)
 
 	switch (key->type) {
 	case KEY_TEXT:
+	case KEY_TEMPLATE:
 	case KEY_MOUNT:
 	case KEY_HOST:
 	case KEY_ADDRESS:

@@ -41,9 +41,12 @@ void conn_log(const struct conn *conn, enum close_reason reason, const char *det
 	if (!log_wants(level))
 		return;
 	socket_name((struct sockaddr *)&peer, sizeof(peer), name, sizeof(name));
-	log_line(level, "%s from %s (%s): %s%s%s", conn->listener->bound->name, name,
-	        conn->protocol ? conn->protocol->name : "auto", close_reasons[reason].text,
-	        detail ? ": " : "", detail ? detail : "");
+	/* where several are open it may be about any of them */
+	struct ag_request *req = conn->requests && !conn->requests->next ? conn->requests : NULL;
+
+	log_request_line(level, req ? ag_request_id(req) : NULL, "%s from %s (%s): %s%s%s",
+	        conn->listener->bound->name, name, conn->protocol ? conn->protocol->name : "auto",
+	        close_reasons[reason].text, detail ? ": " : "", detail ? detail : "");
 }
 
 static void unlink_conn(struct conn *conn)
@@ -200,10 +203,12 @@ static void tell_requests(struct conn *conn, bool broken)
 
 	conn->busy = true;
 	while ((req = find_untold(conn, broken))) {
-		if (req->started)
+		if (req->started) {
 			request_gone(req, broken);
-		else
+		} else {
+			conn_log_end(conn, req);
 			conn_drop_request(conn, req);
+		}
 	}
 	conn->busy = busy;
 }

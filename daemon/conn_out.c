@@ -9,6 +9,7 @@
 #include <event2/event.h>
 
 #include "log.h"
+#include "log_escape.h"
 #include "tally.h"
 
 /* Bytes of an answer that may wait for a slow client before its handler waits too. */
@@ -260,19 +261,19 @@ static void tell_gateway(const struct ag_request *req, const char *line)
 	if (!conn->protocol->log || conn->state != CONN_OPEN || conn->failed || req->over ||
 	        req->broken || is_haproxy(req) || conn->out_end - conn->out_at > HIGH_WATER)
 		return;
+	struct writer escaped = { (uint8_t *)text, (uint8_t *)text + sizeof(text), false };
 	struct writer out = output(conn);
-	struct span escaped = { (const uint8_t *)text, log_escape(text, sizeof(text), line) };
 
-	conn->protocol->log(conn->decoder, req->id, escaped, &out);
+	log_escape_line(&escaped, line, strlen(line));
+	struct span span = { (const uint8_t *)text, (size_t)((char *)escaped.at - text) };
+
+	conn->protocol->log(conn->decoder, req->id, span, &out);
 	write_out(conn, &out);
 }
 
 static void gate_log(struct ag_request *req, const char *line)
 {
-	const struct var *uri = env_known(&req->env, VAR_REQUEST_URI);
-
-	log_line(LOG_LEVEL_INFO, "%s %s: %s", req->method ? req->method : "-",
-	        uri ? env_value(uri) : "-", line);
+	conn_log_said(req, line);
 	tell_gateway(req, line);
 }
 
@@ -284,22 +285,12 @@ void conn_log_late(struct ag_request *req)
 	tally_refused(conn->worker, REFUSAL_REQUEST_TIMEOUT);
 }
 
-static void log_request(const struct conn *conn, struct ag_request *req)
-{
-	const struct var *uri = env_known(&req->env, VAR_REQUEST_URI);
-
-	log_line(LOG_LEVEL_INFO, "%s %s: %d, %llu bytes (%s)", req->method ? req->method : "-",
-	        uri ? env_value(uri) : "-", req->status, (unsigned long long)req->body_sent,
-	        conn->protocol->name);
-}
-
 /* The handler has returned: the exchange is over, on the wire too. */
 static void gate_finished(struct ag_request *req)
 {
 	struct conn *conn = req->carrier;
 
-	if (conn->worker->config->debug)
-		log_request(conn, req);
+	conn_log_end(conn, req);
 	if (!req->over && conn->state == CONN_OPEN && !conn->failed) {
 		struct writer out = output(conn);
 

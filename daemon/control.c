@@ -31,8 +31,11 @@ enum control control_receive(int fd, char text[CONTROL_TEXT_MAX])
 	ssize_t n;
 
 	do
-		n = recv(fd, message, sizeof(message) - 1, MSG_DONTWAIT);
+		n = recv(fd, message, sizeof(message) - 1, MSG_DONTWAIT | MSG_PEEK);
 	while (n < 0 && errno == EINTR);
+	/* with descriptors: log_take_descriptors receives it */
+	if (n > 0 && message[0] != CONTROL_REOPEN)
+		n = recv(fd, message, sizeof(message) - 1, MSG_DONTWAIT);
 	text[0] = '\0';
 	if (n <= 0)
 		return n < 0 && errno == EAGAIN ? CONTROL_NONE : CONTROL_CLOSED;

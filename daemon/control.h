@@ -17,7 +17,7 @@ enum control {
 	CONTROL_RECYCLE = 'c',  /* worker: wants a successor; the text says why */
 	CONTROL_DRAINING = 'g', /* worker: takes no new connections */
 	CONTROL_DRAIN = 'd',    /* master: end, losing nothing: others go on in its place */
-	CONTROL_REOPEN = 'o',   /* master: open the logs again */
+	CONTROL_REOPEN = 'o',   /* master: sends the logs, opened again: log_send_descriptors */
 };
 
 #define CONTROL_TEXT_MAX 1024
@@ -28,7 +28,7 @@ bool control_pair(int *master, int *worker);
 /* `text` may be NULL. False when it could not be sent. */
 bool control_send(int fd, enum control kind, const char *text);
 
-/* The next message; its text is in `text`, "" where there is none. */
+/* The next message; its text is in `text`, "" where there is none. REOPEN stays to be received. */
 enum control control_receive(int fd, char text[CONTROL_TEXT_MAX]);
 
 #endif

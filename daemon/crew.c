@@ -125,6 +125,14 @@ void children_signal(const struct master *master, int signal)
 		kill(child->pid, signal);
 }
 
+void children_log(const struct master *master)
+{
+	for (struct child *child = master->children; child; child = child->next)
+		if (child->control >= 0 && !log_send_descriptors(child->control))
+			log_line(LOG_LEVEL_ERROR, "worker %u (pid %ld) keeps its old logs: %s",
+			        child->number, (long)child->pid, strerror(errno));
+}
+
 void children_leave(struct master *master)
 {
 	for (struct child *child = master->children; child; child = child->next) {

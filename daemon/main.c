@@ -47,6 +47,7 @@ static void on_ready(void *data, const struct generation *generation)
 	}
 	if (daemon->announce >= 0)
 		background_announce(daemon->announce);
+	log_follow_stderr();
 	daemon->announce = -1;
 }
 
@@ -69,10 +70,7 @@ static bool open_log(const struct config *config, char *error, size_t size)
 {
 	unsigned level = config->debug ? LOG_LEVEL_DEBUG : config->log.level;
 
-	if (log_open(config->log.error, level))
-		return true;
-	snprintf(error, size, "log.error: can't open %s: %s", config->log.error, strerror(errno));
-	return false;
+	return log_open(config->log.error, config->log.access, level, error, size);
 }
 
 /* What a start from nothing prepares; false with a line in `error`. */
@@ -202,6 +200,7 @@ int main(int argc, char **argv)
 		status = run(&daemon);
 	else
 		fail(status, error);
+	log_close();
 	options_free(&daemon.options);
 	return status;
 }

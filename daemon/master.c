@@ -184,6 +184,10 @@ static void on_signal(struct master *master, int signal)
 		if (master->now && !master->stopping)
 			reload_begin(master);
 		return;
+	case SIGUSR1:
+		log_reopen();
+		children_log(master);
+		return;
 	case SIGUSR2:
 		if (master->now && !master->stopping)
 			upgrade_begin(master);

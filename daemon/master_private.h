@@ -102,6 +102,9 @@ void children_leave(struct master *master);
 /* A signal for all of them. */
 void children_signal(const struct master *master, int signal);
 
+/* Sends all of them the logs that were opened again. */
+void children_log(const struct master *master);
+
 /* Takes in who has died; calls child_died (master.c) for each and forgets it. */
 void children_reap(struct master *master);
 

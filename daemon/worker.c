@@ -146,6 +146,8 @@ static void on_control(evutil_socket_t fd, short what, void *argument)
 
 	(void)what;
 	while ((kind = control_receive((int)fd, text)) != CONTROL_NONE) {
+		if (kind == CONTROL_REOPEN)
+			worker_take_logs(worker, (int)fd);
 		if (kind == CONTROL_CLOSED)
 			event_del(&worker->control);
 		if ((kind == CONTROL_CLOSED || kind == CONTROL_DRAIN) && !worker->draining)
@@ -195,6 +197,7 @@ static void worker_stop(struct worker *worker)
 		conn_cut(conn);
 	}
 	listeners_close(worker);
+	worker_stop_logs(worker);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
 		event_del(&worker->signals[i]);
 	event_del(&worker->control);
@@ -272,7 +275,7 @@ static bool worker_start(struct worker *worker, const struct worker_start *start
 	worker->runtime.limits = &worker->config->limits;
 	task_pool_init(&worker->runtime.tasks, worker->config->daemon.stack_size);
 	if (!worker->base || !worker->scratch || !worker->output ||
-	        !deadlines_init(&worker->clock, worker->base))
+	        !deadlines_init(&worker->clock, worker->base) || !worker_start_logs(worker))
 		return false;
 	add_deadlines(worker);
 	evtimer_assign(&worker->tidy, worker->base, on_tidy, worker);

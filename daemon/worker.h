@@ -23,6 +23,7 @@
 #define WORKER_SCRATCH 65536
 #define WORKER_OUTPUT  (128 * 1024)
 
+struct access;
 struct conn;
 
 struct listener {
@@ -47,6 +48,7 @@ struct worker {
 	size_t listener_count;
 	struct conn *conns; /* all of them */
 	size_t conn_count;
+	struct access *access; /* NULL: none is kept */
 	struct deadlines clock;
 	struct deadline_list header, body, write, linger, first, leave;
 	struct event tidy, resume, cut, control, signals[3];
@@ -85,6 +87,13 @@ int worker_run(const struct worker_start *start);
 
 /* The time as HTTP-date (RFC 9110 5.6.7), made once a second. */
 struct span worker_date(struct worker *worker);
+
+/* The access log, and what requests keep for either log; false with errno. Then its end. */
+bool worker_start_logs(struct worker *worker);
+void worker_stop_logs(struct worker *worker);
+
+/* CONTROL_REOPEN has come: what was gathered goes into the old files, the rest into the new. */
+void worker_take_logs(struct worker *worker, int control);
 
 /* Gives memory back soon; called when a request has ended. */
 void worker_tidy(struct worker *worker);

@@ -350,6 +350,13 @@ static bool set_host(struct env *env, struct span text)
 	return !named || env_set(env, VAR_SERVER_PORT, secure ? "443" : "80", secure ? 3 : 2);
 }
 
+static bool set_id(struct env *env)
+{
+	struct span id = field(env, "HTTP_X_REQUEST_ID");
+
+	return !id.length || set_text(env, VAR_REQUEST_ID, id);
+}
+
 bool forwarded_apply(struct env *env, struct trust trust)
 {
 	struct told told = { 0 };
@@ -359,5 +366,5 @@ bool forwarded_apply(struct env *env, struct trust trust)
 	learn(env, &told, trust);
 	if (told.has_address && !set_address(env, told.address))
 		return false;
-	return set_scheme(env, told.scheme) && set_host(env, told.host);
+	return set_scheme(env, told.scheme) && set_host(env, told.host) && set_id(env);
 }

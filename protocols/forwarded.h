@@ -24,7 +24,8 @@ struct trust {
  * ones, up to the first that is not; a malformed one ends the walk before it. Without that field
  * X-Real-IP counts, and without both Forwarded. REMOTE_PORT is then not known.
  *
- * REQUEST_SCHEME and HTTPS follow the protocol told, SERVER_NAME and SERVER_PORT the host.
+ * REQUEST_SCHEME and HTTPS follow the protocol told, SERVER_NAME and SERVER_PORT the host,
+ * REQUEST_ID is what X-Request-ID says.
  *
  * False without memory.
  */
