@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "log.h"
+
 /* Without listeners of its own: descriptor 0, then systemd's sockets, then the default. */
 static bool find_listeners(struct config *config, char *error, size_t size)
 {
@@ -66,6 +68,14 @@ struct generation *generation_parse(const struct options *options, char *error, 
 		return generation;
 	generation_free(generation, NULL);
 	return NULL;
+}
+
+bool generation_open_logs(const struct generation *generation, char *error, size_t size)
+{
+	const struct config *config = generation->config;
+	unsigned level = config->debug ? LOG_LEVEL_DEBUG : config->log.level;
+
+	return log_open(config->log.error, config->log.access, level, error, size);
 }
 
 bool generation_enter(const struct config *config, char *error, size_t size)

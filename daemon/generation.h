@@ -19,6 +19,9 @@ struct generation {
 /* Parses the configuration that the options ask for. NULL with one line in `error`. */
 struct generation *generation_parse(const struct options *options, char *error, size_t size);
 
+/* Opens the logs; before daemon.directory is entered. False with one line in `error`. */
+bool generation_open_logs(const struct generation *generation, char *error, size_t size);
+
 /* Enters daemon.directory; false with one line in `error`. */
 bool generation_enter(const struct config *config, char *error, size_t size);
 

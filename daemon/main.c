@@ -66,18 +66,12 @@ static bool take_pidfile(
 	return pidfile_take(&daemon->pidfile, daemon->pidfile_path, error, size);
 }
 
-static bool open_log(const struct config *config, char *error, size_t size)
-{
-	unsigned level = config->debug ? LOG_LEVEL_DEBUG : config->log.level;
-
-	return log_open(config->log.error, config->log.access, level, error, size);
-}
-
 /* What a start from nothing prepares; false with a line in `error`. */
 static bool begin(struct daemon *daemon, struct generation *first, char *error, size_t size)
 {
 	privileges_open_files(first->config->daemon.open_files);
-	if (!open_log(first->config, error, size) || !generation_open(first, NULL, error, size) ||
+	if (!generation_open_logs(first, error, size) ||
+	        !generation_open(first, NULL, error, size) ||
 	        !take_pidfile(daemon, first->config, error, size))
 		return false;
 	if (daemonize(daemon, first->config))
@@ -95,7 +89,7 @@ static bool go_on(struct daemon *daemon, struct generation *first, struct handov
 
 	if (first->config->daemon.pidfile)
 		daemon->pidfile_path = strdup(first->config->daemon.pidfile);
-	return open_log(first->config, error, size) &&
+	return generation_open_logs(first, error, size) &&
 	       generation_open(first, &before, error, size) &&
 	       (handover->pidfile < 0 || pidfile_adopt(&daemon->pidfile, daemon->pidfile_path,
 	                                         handover->pidfile, error, size));

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "master_private.h"
@@ -27,6 +28,34 @@ static void tell_failure(struct master *master, const char *why)
 	        master->now->number);
 }
 
+static bool same_logs(const struct generation *one, const struct generation *other)
+{
+	const struct log_config *a = &one->config->log, *b = &other->config->log;
+
+	return a->level == b->level && strcmp(a->error, b->error) == 0 &&
+	       strcmp(a->access, b->access) == 0;
+}
+
+/* The next generation's logs where they are others; workers inherit them. */
+static bool change_logs(
+        const struct master *master, const struct generation *next, char *error, size_t size)
+{
+	return same_logs(master->now, next) || generation_open_logs(next, error, size);
+}
+
+/* Back to those of the generation that goes on; it has opened them before. */
+static void restore_logs(const struct master *master, const struct generation *next)
+{
+	const struct generation *now = master->now;
+	char error[CONFIG_ERROR_MAX];
+
+	if (same_logs(now, next) || fchdir(master->options->start) < 0)
+		return;
+	if (!generation_open_logs(now, error, sizeof(error)) ||
+	        !generation_enter(now->config, error, sizeof(error)))
+		log_line(LOG_LEVEL_ERROR, "%s", error);
+}
+
 void reload_begin(struct master *master)
 {
 	struct generation *next;
@@ -37,7 +66,10 @@ void reload_begin(struct master *master)
 		return;
 	}
 	next = generation_parse(master->options, error, sizeof(error));
-	if (!next || !generation_open(next, master->now, error, sizeof(error))) {
+	if (!next || !change_logs(master, next, error, sizeof(error)) ||
+	        !generation_open(next, master->now, error, sizeof(error))) {
+		if (next)
+			restore_logs(master, next);
 		generation_free(next, master->now);
 		tell_failure(master, error);
 		return;
@@ -74,6 +106,7 @@ void reload_abandon(struct master *master, const char *why)
 
 	end_generation(master, failed->number);
 	master->next = NULL;
+	restore_logs(master, failed);
 	generation_free(failed, master->now);
 	tell_failure(master, why);
 	again(master);
