@@ -224,6 +224,7 @@ void child_listen(struct master *master, struct child *child)
 			child->failure = strdup(text);
 		} else if (kind == CONTROL_RECYCLE && !child->recycle) {
 			child->recycle = true;
+			count_up(&master->board->recycled, 1);
 			log_line(LOG_LEVEL_INFO, "worker %u (pid %ld) is replaced: %s",
 			        child->number, (long)child->pid, text);
 		}

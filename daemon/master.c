@@ -168,7 +168,7 @@ static void change_wanted(struct master *master, int by)
 
 	if (!master->now || wanted < 1 || wanted > WORKERS_MAX)
 		return;
-	master->wanted = wanted;
+	master->wanted = master->board->wanted = wanted;
 	log_line(LOG_LEVEL_INFO, "%u workers from now on", wanted);
 }
 
@@ -318,6 +318,8 @@ static bool master_open(struct master *master, const struct master_start *start)
 
 static void master_close(struct master *master)
 {
+	if (master->upgrade.trial)
+		kill(master->upgrade.trial, SIGKILL);
 	generation_free(master->next, master->now);
 	generation_free(master->now, NULL);
 	scoreboard_free(master->board);

@@ -118,7 +118,7 @@ static void take_over(struct master *master)
 
 	master->now = master->next;
 	master->next = NULL;
-	master->wanted = master->now->config->daemon.workers;
+	master->wanted = master->board->wanted = master->now->config->daemon.workers;
 	master->deaths = 0;
 	master->board->generation = master->now->number;
 	if (before) {
