@@ -125,16 +125,18 @@ bool log_wants(unsigned level)
 /* 2026-11-21T10:00:00.123+00:00 (ISO 8601, local time). */
 size_t log_stamp(char *to, size_t size)
 {
-	char date[32], zone[8];
 	struct timespec now;
 	struct tm local;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	localtime_r(&now.tv_sec, &local);
-	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &local);
-	strftime(zone, sizeof(zone), "%z", &local); /* +hhmm */
-	return (size_t)snprintf(
-	        to, size, "%s.%03ld%.3s:%s", date, now.tv_nsec / 1000000, zone, zone + 3);
+	if (now.tv_sec != logs.stamped) {
+		logs.stamped = now.tv_sec;
+		localtime_r(&now.tv_sec, &local);
+		strftime(logs.date, sizeof(logs.date), "%Y-%m-%dT%H:%M:%S", &local);
+		strftime(logs.zone, sizeof(logs.zone), "%z", &local); /* +hhmm */
+	}
+	return (size_t)snprintf(to, size, "%s.%03ld%.3s:%s", logs.date, now.tv_nsec / 1000000,
+	        logs.zone, logs.zone + 3);
 }
 
 static size_t write_head(char *line, size_t size, unsigned level)

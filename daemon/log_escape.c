@@ -25,14 +25,22 @@ static bool is_plain(unsigned char c, unsigned char least)
 	return c >= least && c < 0x7f && c != '"' && c != '\\';
 }
 
+/* Most text is plain: writes what of it is, from `at`; returns where that ends. */
+static size_t write_plain(
+        struct writer *out, const char *text, size_t at, size_t length, unsigned char least)
+{
+	size_t from = at;
+
+	while (at < length && is_plain((unsigned char)text[at], least))
+		at++;
+	write_run(out, text + from, at - from);
+	return at;
+}
+
 static void escape_ascii(struct writer *out, const char *text, size_t length, unsigned char least)
 {
 	for (size_t at = 0; at < length && !out->overflow; at++) {
-		size_t from = at;
-
-		while (at < length && is_plain((unsigned char)text[at], least))
-			at++;
-		write_run(out, text + from, at - from);
+		at = write_plain(out, text, at, length, least);
 		if (at < length && !out->overflow)
 			write_hex(out, (unsigned char)text[at]);
 	}
@@ -98,6 +106,10 @@ static size_t write_json_character(struct writer *out, const unsigned char *at, 
 
 void log_escape_json(struct writer *out, const char *text, size_t length)
 {
-	for (size_t at = 0; at < length && !out->overflow;)
-		at += write_json_character(out, (const unsigned char *)text + at, length - at);
+	for (size_t at = 0; at < length && !out->overflow;) {
+		at = write_plain(out, text, at, length, ' ');
+		if (at < length && !out->overflow)
+			at += write_json_character(
+			        out, (const unsigned char *)text + at, length - at);
+	}
 }

@@ -2,12 +2,16 @@
 #ifndef DAEMON_LOG_PRIVATE_H
 #define DAEMON_LOG_PRIVATE_H
 
+#include <time.h>
+
 #include "log_sink.h"
 
 struct logs {
 	struct log_sink error, access;
 	unsigned level;
 	char name[16];
+	time_t stamped; /* s: the time that `date` and `zone` are made of */
+	char date[24], zone[8];
 };
 
 extern struct logs logs;
