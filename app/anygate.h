@@ -44,14 +44,16 @@ extern "C" {
  * What calls answer below zero. A call that failed with AG_GONE, AG_TIMEOUT or AG_REFUSED goes on
  * failing; the handler should release what it holds and return, its status no longer matters.
  */
-#define AG_GONE    (-1) /* the client went away, or what it sent ended too early */
-#define AG_TIMEOUT (-2) /* the client was too slow: limits.body_timeout, limits.write_timeout */
-#define AG_REFUSED (-3) /* the body breaks the protocol's rules or a limit; answered for you */
-#define AG_INVALID (-4) /* the argument is not allowed here; nothing was changed */
-#define AG_NOMEM   (-5) /* the request's memory is used up */
+#define AG_GONE     (-1) /* the client went away, or what it sent ended too early */
+#define AG_TIMEOUT  (-2) /* the client was too slow: limits.body_timeout, limits.write_timeout */
+#define AG_REFUSED  (-3) /* the body breaks the protocol's rules or a limit; answered for you */
+#define AG_INVALID  (-4) /* the argument is not allowed here; nothing was changed */
+#define AG_NOMEM    (-5) /* the request's memory is used up */
+#define AG_CANCELED (-6) /* ag_cancel: this task should end */
 
 struct ag_app;     /* one application in one worker */
 struct ag_request; /* one request, from its head until its handler has returned */
+struct ag_task;    /* a task that ag_spawn has started, until it is joined */
 
 /*
  * Answers the request; returns its HTTP status (100 to 599 but 1xx). A status with nothing written
@@ -213,6 +215,45 @@ int ag_status(struct ag_request *req, int status);
 
 /* Suspends for `ms` milliseconds. Returns 0, or AG_GONE at once when the client goes away. */
 int ag_sleep(struct ag_request *req, unsigned ms);
+
+/* What runs in a task of its own: gets the request and the argument; the result is its caller's. */
+typedef int ag_function(struct ag_request *req, void *argument);
+
+/*
+ * Starts a task of this request: `function` runs on a stack of its own whenever others wait, and
+ * may wait itself. It begins after the caller has suspended. NULL: no memory. The task belongs to
+ * its caller, which joins it; what was not joined when the caller's function returns is cancelled
+ * and waited for, so no task outlives its request and `argument` may be on the caller's stack.
+ * The body is read, and the answer written, by one task at a time: ag_read while another task
+ * suspends in ag_read, ag_write or ag_flush while one suspends in either, is AG_INVALID. When the
+ * client goes away every task is told by its own wait.
+ */
+struct ag_task *ag_spawn(struct ag_request *req, ag_function *function, void *argument);
+
+/*
+ * Suspends until a task that the caller has spawned is over. Returns 0 with the function's result
+ * in `*result` (or NULL), which is AG_NOMEM where there was no stack to run it on; the task is
+ * forgotten then. Or AG_INVALID: not the caller's; or AG_GONE, AG_TIMEOUT, AG_CANCELED: it goes on,
+ * and is still to be joined.
+ */
+int ag_join(struct ag_request *req, struct ag_task *task, int *result);
+
+/*
+ * The same for whichever of the caller's tasks is over first, which `*task` (or NULL) then names,
+ * for comparison only. AG_INVALID: there is none left.
+ */
+int ag_join_any(struct ag_request *req, struct ag_task **task, int *result);
+
+/* The same for all of them, whatever their results. 0 where there is none. */
+int ag_join_all(struct ag_request *req);
+
+/*
+ * Ends what the task waits for, and all it will wait for, with AG_CANCELED; NULL: all tasks that
+ * the caller has spawned. It has to return by itself and to be joined all the same, and one that
+ * has not begun begins all the same. A call that waits for its client's room ends as well. Never
+ * suspends.
+ */
+void ag_cancel(struct ag_request *req, struct ag_task *task);
 
 /* Memory that lives as long as the request, aligned for any type; NULL when its limit is reached.
  */

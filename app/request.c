@@ -34,7 +34,10 @@ struct ag_request *request_new(
 		.length = -1,
 		.announced = -1,
 		.spool = SPOOL_EMPTY,
-		.arena = arena };
+		.arena = arena,
+		.handler.req = req };
+	TAILQ_INIT(&req->handler.ended);
+	TAILQ_INIT(&req->tasks);
 	env_init(&req->env, &req->arena, limits->variables, limits->header_size);
 	return req;
 }
@@ -43,7 +46,7 @@ void request_free(struct ag_request *req)
 {
 	struct arena arena = req->arena;
 
-	assert(req->waiting == WAITING_NOT);
+	assert(req->handler.waiting == WAITING_NOT && TAILQ_EMPTY(&req->tasks));
 	free(req->body);
 	spool_free(&req->spool);
 	response_release(req);
@@ -301,12 +304,30 @@ bool request_body_unread(const struct ag_request *req)
 	return req->body_end > req->body_at || req->spool.last > req->spool.first;
 }
 
+static bool awaits_end(const struct ag_request *req)
+{
+	return req->writer && req->writer->waiting == WAITING_END;
+}
+
+bool request_body_wanted(const struct ag_request *req)
+{
+	return req->reader || awaits_end(req);
+}
+
+/* Whether the task that reads has something to learn. */
+static bool reader_ready(const struct ag_request *req)
+{
+	return req->reader && (req->body_ended || req->body_error || request_body_unread(req));
+}
+
+static bool writer_ready(const struct ag_request *req)
+{
+	return awaits_end(req) && (req->body_ended || req->body_error);
+}
+
 bool request_body_ready(const struct ag_request *req)
 {
-	bool over = req->body_ended || req->body_error;
-
-	return (req->waiting == WAITING_BODY && (over || request_body_unread(req))) ||
-	       (req->waiting == WAITING_END && over);
+	return reader_ready(req) || writer_ready(req);
 }
 
 void request_body_fail(struct ag_request *req, int error, int status)
@@ -340,6 +361,8 @@ static ssize_t read_kept(struct ag_request *req, void *buffer, size_t size)
 
 ssize_t ag_read(struct ag_request *req, void *buffer, size_t size)
 {
+	if (req->reader)
+		return AG_INVALID;
 	for (;;) {
 		if (req->body_error)
 			return req->body_error;
@@ -367,7 +390,7 @@ static int no_route(struct ag_request *req, const struct match *match)
 	return match->allow ? 405 : 404;
 }
 
-static int dispatch(struct ag_request *req)
+int request_dispatch(struct ag_request *req)
 {
 	if (!req->app)
 		return 404;
@@ -382,47 +405,11 @@ static int dispatch(struct ag_request *req)
 	return status;
 }
 
-/* The task: what the handler answers, or what the answer had to become meanwhile. */
-static void run(void *argument)
-{
-	struct ag_request *req = argument;
-
-	response_finish(req, dispatch(req));
-	req->done = true;
-}
-
-/* Says whose handler gets the processor; NULL: none has it any more. */
-static void switch_to(struct runtime *runtime, struct ag_request *req)
-{
-	runtime->current = req;
-	if (runtime->switched)
-		runtime->switched(runtime);
-}
-
-static uint64_t enter(struct ag_request *req)
-{
-	switch_to(req->runtime, req);
-	return req->runtime->timed ? request_clock() : 0;
-}
-
-static void leave(struct ag_request *req, uint64_t entered)
-{
-	switch_to(req->runtime, NULL);
-	if (entered)
-		req->ran += request_clock() - entered;
-}
-
 void request_start(struct ag_request *req)
 {
 	req->started = true;
-	uint64_t entered = enter(req);
-	bool ran = task_start(&req->runtime->tasks, &req->task, run, req);
-
-	leave(req, entered);
-	if (!ran)
+	if (!waiting_begin(&req->handler))
 		request_refuse(req, 503);
-	else if (req->done)
-		req->gate->finished(req);
 }
 
 void request_refuse(struct ag_request *req, int status)
@@ -437,55 +424,37 @@ void request_refuse(struct ag_request *req, int status)
 	req->gate->finished(req);
 }
 
-int request_wait(struct ag_request *req, enum waiting what)
-{
-	if (req->late)
-		return AG_TIMEOUT;
-	req->waiting = what;
-	req->woken = 0;
-	req->gate->waits(req);
-	task_suspend(&req->runtime->tasks);
-	return req->woken;
-}
-
-void request_wake(struct ag_request *req, int answer)
-{
-	assert(req->waiting != WAITING_NOT);
-	req->waiting = WAITING_NOT;
-	req->woken = answer;
-	uint64_t entered = enter(req);
-
-	task_resume(req->task);
-	leave(req, entered);
-	if (req->done)
-		req->gate->finished(req);
-}
-
 void request_body_wake(struct ag_request *req)
 {
-	if (request_body_ready(req))
-		request_wake(req, 0);
+	if (reader_ready(req))
+		request_wake(req->reader, 0);
+	else if (writer_ready(req))
+		request_wake(req->writer, 0);
+}
+
+bool request_room_wanted(const struct ag_request *req)
+{
+	return req->writer && req->writer->waiting == WAITING_ROOM;
 }
 
 void request_room(struct ag_request *req)
 {
-	if (req->waiting == WAITING_ROOM)
-		request_wake(req, 0);
+	if (request_room_wanted(req))
+		request_wake(req->writer, 0);
 }
 
 bool request_is_late(const struct ag_request *req, uint64_t limit)
 {
-	bool own = req->waiting != WAITING_NOT && req->waiting != WAITING_BODY &&
-	           req->waiting != WAITING_END && req->waiting != WAITING_ROOM;
+	bool own = req->handler.waiting != WAITING_NOT && !req->reader && !req->writer;
 
-	return own && !req->head_sent && req->fed && req->fed <= limit;
+	return own && !req->late && !req->head_sent && req->fed && req->fed <= limit;
 }
 
 void request_late(struct ag_request *req)
 {
 	req->late = true;
 	request_body_fail(req, AG_TIMEOUT, 504);
-	request_wake(req, AG_TIMEOUT);
+	waiting_end(req, AG_TIMEOUT);
 }
 
 void request_gone(struct ag_request *req, bool broken)
@@ -494,6 +463,5 @@ void request_gone(struct ag_request *req, bool broken)
 	req->broken |= broken;
 	if (!req->body_ended)
 		request_body_fail(req, AG_GONE, 400);
-	if (req->waiting != WAITING_NOT && (broken || req->waiting != WAITING_ROOM))
-		request_wake(req, AG_GONE);
+	waiting_end(req, AG_GONE);
 }

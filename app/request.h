@@ -16,18 +16,23 @@
 #include "limits.h"
 #include "spool.h"
 #include "task.h"
+#include "waiting.h"
 
+struct async;
 struct event_base;
 
 /* What the requests of one worker share. */
 struct runtime {
 	struct event_base *base; /* for app/async only */
+	struct async *async;     /* its own */
 	const struct limits *limits;
 	const struct host *host; /* the applications */
 	struct task_pool tasks;
 	struct ag_request *current; /* whose handler has the processor, or NULL */
+	struct ag_task *task;       /* and which of its tasks */
 	struct block_pool blocks;
 	struct block_pool buffers;
+	struct block_pool task_blocks;
 	int worker;        /* from 1 */
 	uint64_t requests; /* so far */
 	uint64_t seed;     /* of their ids: no other worker has the same */
@@ -56,19 +61,11 @@ struct gate {
 	const char *protocol;
 	int (*send)(struct ag_request *req, const struct head *head, const void *body, size_t size,
 	        bool end);
-	void (*waits)(struct ag_request *req); /* the handler is about to suspend, in its task */
+	void (*waits)(
+	        struct ag_request *req); /* the running task suspends, or ends before others */
 	void (*finished)(
 	        struct ag_request *req); /* handler and answer are over; frees the request */
 	void (*log)(struct ag_request *req, const char *line); /* for the error log */
-};
-
-/* What a suspended handler waits for. */
-enum waiting {
-	WAITING_NOT,
-	WAITING_BODY,  /* ag_read: bytes, the end, or a failure of the body */
-	WAITING_END,   /* ag_write: the rest of the body, see send_piece */
-	WAITING_ROOM,  /* ag_write: the client to take what was sent */
-	WAITING_TIMER, /* ag_sleep */
 };
 
 struct ag_request {
@@ -124,13 +121,15 @@ struct ag_request {
 	bool cut_short; /* less was sent than announced: the connection must not go on */
 
 	/* the handler */
-	struct task *task;
-	enum waiting waiting;
-	int woken;   /* what the wait answers */
-	bool late;   /* it has taken too long: no wait waits any more */
-	bool done;   /* the handler has returned */
-	bool gone;   /* the client went away, perhaps only for reading */
-	bool broken; /* nothing can be sent any more */
+	struct ag_task handler;
+	struct task_list tasks; /* those it spawned, and they did, that are not over */
+	struct ag_task *reader; /* waits for the body, to read it; or NULL */
+	struct ag_task *writer; /* waits for the client, to write; or NULL */
+	bool late;              /* it has taken too long: no wait waits any more */
+	bool expired;           /* the same by ag_deadline, which may take it back */
+	bool done;              /* the handler has returned */
+	bool gone;              /* the client went away, perhaps only for reading */
+	bool broken;            /* nothing can be sent any more */
 };
 
 /* Bytes of body that gather before they are sent. */
@@ -169,7 +168,10 @@ int request_body_end(struct ag_request *req);
 /* Whether bytes of the body are here that the handler has not read. */
 bool request_body_unread(const struct ag_request *req);
 
-/* Whether the handler waits for its body and has something to learn. */
+/* Whether a task waits for the body. */
+bool request_body_wanted(const struct ag_request *req);
+
+/* Whether such a task has something to learn. */
 bool request_body_ready(const struct ag_request *req);
 
 /* The body can't be had: AG_GONE, AG_TIMEOUT or AG_REFUSED with the status that answers it. */
@@ -191,16 +193,16 @@ void request_late(struct ag_request *req);
 /* The client took what was sent: a waiting ag_write goes on. */
 void request_room(struct ag_request *req);
 
-/* Goes on with a handler where request_body_ready. */
+/* Whether an ag_write waits for that. */
+bool request_room_wanted(const struct ag_request *req);
+
+/* Goes on with one task, where request_body_ready. */
 void request_body_wake(struct ag_request *req);
 
-/* ---- for calls that wait ---- */
+/* ---- in the handler's task ---- */
 
-/* Suspends the handler until request_wake; returns what that gave. */
-int request_wait(struct ag_request *req, enum waiting what);
-
-/* Goes on with a handler that waits. On the worker's own stack only. */
-void request_wake(struct ag_request *req, int answer);
+/* Finds the handler and runs it; its result. */
+int request_dispatch(struct ag_request *req);
 
 /* ---- for applications compiled in ---- */
 

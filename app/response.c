@@ -335,6 +335,8 @@ int ag_write(struct ag_request *req, const void *data, size_t size)
 {
 	if (req->ended || req->broken)
 		return AG_GONE;
+	if (req->writer)
+		return AG_INVALID;
 	if (req->announced >= 0 && size > (uint64_t)req->announced - req->body_sent)
 		return AG_INVALID;
 	req->body_sent += size;
@@ -353,6 +355,8 @@ int ag_flush(struct ag_request *req)
 {
 	if (req->ended || req->broken)
 		return AG_GONE;
+	if (req->writer)
+		return AG_INVALID;
 	return req->buffered || !req->head_sent ? send_buffer(req) : 0;
 }
 

@@ -119,7 +119,7 @@ static struct ag_request *find_waiting(const struct conn *conn)
 {
 	struct ag_request *req = conn->requests;
 
-	while (req && req->waiting != WAITING_BODY && req->waiting != WAITING_END)
+	while (req && !request_body_wanted(req))
 		req = req->next;
 	return req;
 }

@@ -232,8 +232,7 @@ static void gate_waits(struct ag_request *req)
 	upkeep_waits(conn->worker);
 	if (conn->state != CONN_OPEN)
 		return;
-	if ((req->waiting == WAITING_BODY || req->waiting == WAITING_END) &&
-	        conn->protocol->want_body) {
+	if (request_body_wanted(req) && conn->protocol->want_body) {
 		struct writer out = output(conn);
 
 		conn->protocol->want_body(conn->decoder, &out);
@@ -353,7 +352,7 @@ void conn_give_room(struct conn *conn)
 	conn->sent = 0;
 	conn->busy = true;
 	while (conn->out_end - conn->out_at <= LOW_WATER && !conn->yields && !conn->failed) {
-		for (req = conn->requests; req && req->waiting != WAITING_ROOM;)
+		for (req = conn->requests; req && !request_room_wanted(req);)
 			req = req->next;
 		if (!req)
 			break;

@@ -11,6 +11,7 @@
 
 #include <event2/event.h>
 
+#include "../app/async/async.h"
 #include "apps.h"
 #include "conn.h"
 #include "control.h"
@@ -196,6 +197,7 @@ static void worker_stop(struct worker *worker)
 		next = conn_next(conn);
 		conn_cut(conn);
 	}
+	async_stop(&worker->runtime);
 	listeners_close(worker);
 	worker_stop_logs(worker);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
@@ -275,7 +277,8 @@ static bool worker_start(struct worker *worker, const struct worker_start *start
 	worker->runtime.limits = &worker->config->limits;
 	task_pool_init(&worker->runtime.tasks, worker->config->daemon.stack_size);
 	if (!worker->base || !worker->scratch || !worker->output ||
-	        !deadlines_init(&worker->clock, worker->base) || !worker_start_logs(worker))
+	        !async_start(&worker->runtime) || !deadlines_init(&worker->clock, worker->base) ||
+	        !worker_start_logs(worker))
 		return false;
 	add_deadlines(worker);
 	evtimer_assign(&worker->tidy, worker->base, on_tidy, worker);

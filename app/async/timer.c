@@ -15,13 +15,14 @@ int ag_sleep(struct ag_request *req, unsigned ms)
 	struct timeval after = { ms / 1000, (long)(ms % 1000) * 1000 };
 	struct event timer;
 
-	if (req->gone)
-		return AG_GONE;
-	evtimer_assign(&timer, req->runtime->base, on_timer, req);
+	int answer = request_check(req);
+
+	if (answer)
+		return answer;
+	evtimer_assign(&timer, req->runtime->base, on_timer, waiting_task(req));
 	if (evtimer_add(&timer, &after) < 0)
 		return AG_NOMEM;
-	int answer = request_wait(req, WAITING_TIMER);
-
+	answer = request_wait(req, WAITING_TIMER);
 	evtimer_del(&timer);
 	return answer;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../../app/async/async.h"
 #include "../../protocols/cgi.h"
 
 /* ---- the gate ---- */
@@ -67,7 +68,7 @@ void loopback_open(struct loopback *loop)
 	loop->runtime = (struct runtime){
 		.base = event_base_new(), .limits = &loop->limits, .host = &loop->host, .worker = 1
 	};
-	cr_assert(loop->runtime.base);
+	cr_assert(loop->runtime.base && async_start(&loop->runtime));
 	task_pool_init(&loop->runtime.tasks, 256 * 1024);
 	loop->host.apps = loop->apps;
 	loop->app = loopback_app(loop, "/", NULL);
@@ -110,6 +111,7 @@ void loopback_close(struct loopback *loop)
 	forget_answer(loop);
 	for (size_t i = 0; i < loop->host.count; i++)
 		app_free(loop->apps[i]);
+	async_stop(&loop->runtime);
 	task_pool_free(&loop->runtime.tasks);
 	cr_assert_eq(loop->runtime.tasks.mapped, 0, "a stack is left");
 	block_pool_free(&loop->runtime.blocks);

@@ -76,7 +76,8 @@ Test(waiting, streaming)
 		loop.slow = i & 1;
 		loopback_ask(&loop, stream_rows[i / 2].method, target);
 		while (!loop.finished) {
-			cr_assert(loop.slow && loop.req->waiting == WAITING_ROOM, "%s", target);
+			cr_assert(loop.slow && loop.req->handler.waiting == WAITING_ROOM, "%s",
+			        target);
 			loopback_room(&loop);
 		}
 		cr_expect_eq(loop.status, stream_rows[i / 2].status, "%s: %d", target, loop.status);
@@ -176,7 +177,7 @@ Test(waiting, sleep)
 	begin(waits_for_all);
 	loopback_get(&loop, "/?sleep");
 	cr_assert_not(loop.finished);
-	request_wake(loop.req, 0);
+	request_wake(&loop.req->handler, 0);
 	cr_assert_eq(waited[0], 0);
 	loopback_run(&loop);
 	cr_expect(loop.finished);
