@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "socket.h"
+
 bool background_open_standard(void)
 {
 	int fd;
@@ -51,18 +53,24 @@ int background_enter(void)
 	return ends[1];
 }
 
-bool background_announce(int announce)
+bool background_leave_terminal(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	bool told = null >= 0 && write(announce, "1", 1) == 1;
+
+	if (null < 0)
+		return false;
+	if (!socket_listens(STDIN_FILENO)) /* spawn-fcgi's */
+		dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+	close(null);
+	return true;
+}
+
+bool background_announce(int announce)
+{
+	bool told = write(announce, "1", 1) == 1;
 
 	close(announce);
-	if (told) {
-		dup2(null, STDIN_FILENO);
-		dup2(null, STDOUT_FILENO);
-		dup2(null, STDERR_FILENO);
-	}
-	if (null >= 0)
-		close(null);
-	return told;
+	return told && background_leave_terminal();
 }

@@ -20,6 +20,9 @@ bool background_open_standard(void);
  */
 int background_enter(void);
 
+/* What is printed from now on is lost. A socket that was given as descriptor 0 stays. */
+bool background_leave_terminal(void);
+
 /* Tells the parent that all is well, closes `announce`, and leaves the terminal. False with errno.
  */
 bool background_announce(int announce);

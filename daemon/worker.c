@@ -13,6 +13,7 @@
 
 #include "../app/async/async.h"
 #include "apps.h"
+#include "background.h"
 #include "conn.h"
 #include "control.h"
 #include "crash.h"
@@ -331,6 +332,8 @@ int worker_run(const struct worker_start *start)
 		return fail_start(start, 1, error);
 	}
 	follow_master(master);
+	if (start->config->daemon.daemonize && background_leave_terminal())
+		log_follow_stderr();
 	tally_state(&worker, WORKER_SERVING);
 	/* a master that does not listen any more wants no worker */
 	if (control_send(start->control, CONTROL_READY, NULL))

@@ -43,6 +43,22 @@ static void check_hello(const char *address)
 	response_free(&response);
 }
 
+/* Neither the master nor a worker holds what the starter of the daemon may be waiting to see
+ * closed.
+ */
+static void check_no_terminal(pid_t pid)
+{
+	char path[64], target[64];
+
+	for (int fd = 0; fd <= 2; fd++) {
+		snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, fd);
+		ssize_t n = readlink(path, target, sizeof target - 1);
+
+		target[n > 0 ? n : 0] = '\0';
+		cr_expect_str_eq(target, "/dev/null", "%s is %s", path, target);
+	}
+}
+
 /* When the first process ends, the daemon serves; it has the terminal no more, so nothing holds its
  * output open. */
 Test(background, serves_and_leaves_the_terminal, .timeout = 60)
@@ -53,12 +69,15 @@ Test(background, serves_and_leaves_the_terminal, .timeout = 60)
 	int ended = daemon_run(&process, "-d", "-p", pidfile, LOCAL, "hello", NULL);
 
 	cr_assert_eq(ended, 0, "%d: %s", ended, process.err.data);
-	pid_t pid = read_pid(pidfile);
+	pid_t pid = read_pid(pidfile), worker;
 
 	support_guard(pid);
 	read_address(&process, address);
 	cr_expect_eq(getsid(pid), pid);
 	check_hello(address);
+	cr_assert_eq(process_children(pid, &worker, 1), 1);
+	check_no_terminal(pid);
+	check_no_terminal(worker);
 	process_free(&process);
 	ended = daemon_run(&process, "-d", "-p", pidfile, LOCAL, "hello", NULL);
 	cr_expect_eq(ended, 1);
