@@ -1,10 +1,12 @@
 /* A connection's way in: bytes decoded, requests filled, refused and started. */
 #include "conn_private.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "../protocols/cgi.h"
@@ -285,24 +287,26 @@ bool conn_run_ready(struct conn *conn)
 	return ran;
 }
 
-/* Keeps what the decoder left for the next bytes. */
+/*
+ * Keeps what the decoder left for the next bytes, with a quarter of slack: what comes byte by byte
+ * is copied as rarely as a growing array, and a slow peer costs about what it has sent.
+ */
 void conn_keep_in(struct conn *conn, struct span in)
 {
-	if (in.length && in.data != conn->in) {
-		if (in.length > conn->in_size) {
-			uint8_t *kept = malloc(in.length);
+	if (in.length > conn->in_size) {
+		size_t size = (in.length + in.length / 4 + 47) & ~(size_t)15;
+		uint8_t *kept = malloc(size);
 
-			if (!kept) {
-				conn->failed = CLOSE_MEMORY;
-				return;
-			}
-			memcpy(kept, in.data, in.length);
-			free(conn->in);
-			conn->in = kept;
-			conn->in_size = (uint32_t)in.length;
-		} else {
-			memmove(conn->in, in.data, in.length);
+		if (!kept) {
+			conn->failed = CLOSE_MEMORY;
+			return;
 		}
+		memcpy(kept, in.data, in.length);
+		free(conn->in);
+		conn->in = kept;
+		conn->in_size = (uint32_t)size;
+	} else if (in.length && in.data != conn->in) {
+		memmove(conn->in, in.data, in.length);
 	}
 	conn->in_length = (uint32_t)in.length;
 	if (!in.length) {
@@ -312,25 +316,17 @@ void conn_keep_in(struct conn *conn, struct span in)
 	}
 }
 
-/* The new bytes, behind those that were kept; empty when there are none. */
+/*
+ * The new bytes, behind those that were kept; empty when there are none. Few go into the slack of
+ * what was kept. More go into the scratch buffer, whose first half has room for the kept ones.
+ */
 struct span conn_read_input(struct conn *conn)
 {
-	uint8_t *into = conn->worker->scratch;
-	size_t room = WORKER_SCRATCH;
-
-	if (conn->in_length) {
-		size_t size = conn->in_length + (size_t)WORKER_SCRATCH;
-		uint8_t *in = size > conn->in_size ? realloc(conn->in, size) : conn->in;
-
-		if (!in) {
-			conn->failed = CLOSE_MEMORY;
-			return (struct span){ NULL, 0 };
-		}
-		conn->in = in;
-		conn->in_size = size > conn->in_size ? (uint32_t)size : conn->in_size;
-		into = in + conn->in_length;
-	}
-	ssize_t n = read(conn->fd, into, room);
+	uint8_t *fresh = conn->worker->scratch + WORKER_SCRATCH;
+	size_t kept = conn->in_size < WORKER_SCRATCH ? conn->in_size : WORKER_SCRATCH;
+	size_t slack = kept > conn->in_length ? kept - conn->in_length : 0;
+	struct iovec into[] = { { conn->in + conn->in_length, slack }, { fresh, WORKER_SCRATCH } };
+	ssize_t n = slack ? readv(conn->fd, into, 2) : read(conn->fd, fresh, WORKER_SCRATCH);
 
 	if (n == 0)
 		conn->eof = true;
@@ -339,8 +335,13 @@ struct span conn_read_input(struct conn *conn)
 	if (n <= 0)
 		return (struct span){ NULL, 0 };
 	tally_in(conn->worker, (size_t)n);
-	if (!conn->in_length)
-		return (struct span){ into, (size_t)n };
-	conn->in_length += (uint32_t)n;
-	return (struct span){ conn->in, conn->in_length };
+	if ((size_t)n <= slack) {
+		conn->in_length += (uint32_t)n;
+		return (struct span){ conn->in, conn->in_length };
+	}
+	kept = conn->in_length + slack;
+	assert(kept <= WORKER_SCRATCH); /* conn_watch reads no more behind that much */
+	if (kept)
+		memcpy(fresh - kept, conn->in, kept);
+	return (struct span){ fresh - kept, (size_t)n + kept - slack };
 }

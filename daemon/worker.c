@@ -272,7 +272,7 @@ static void add_deadlines(struct worker *worker)
 static bool worker_start(struct worker *worker, const struct worker_start *start)
 {
 	worker->base = base_new();
-	worker->scratch = malloc(WORKER_SCRATCH);
+	worker->scratch = malloc((size_t)2 * WORKER_SCRATCH);
 	worker->output = malloc(WORKER_OUTPUT);
 	worker->runtime.base = worker->base;
 	worker->runtime.limits = &worker->config->limits;

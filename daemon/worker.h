@@ -56,7 +56,7 @@ struct worker {
 	bool softly;       /* draining, and others go on in its place */
 	struct slot *slot; /* its figures */
 	struct upkeep upkeep;
-	uint8_t *scratch; /* what was read last */
+	uint8_t *scratch; /* WORKER_SCRATCH for kept bytes, as many for those read last */
 	uint8_t *output;  /* what is being encoded */
 	char date[32];    /* HTTP-date of `dated` */
 	uint64_t dated;   /* s */
