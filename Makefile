@@ -42,7 +42,7 @@ TEST_OBJECTS  = $(UNIT:%.c=$(ASAN)/%.o) $(E2E:%.c=$(ASAN)/%.o) $(SUPPORT:%.c=$(A
 TEST_APPS = $(EXAMPLES:%=$(ASAN)/apps/%.so) $(UNIT_APPS:%=$(ASAN)/apps/%.so) \
 	$(E2E_APPS:%=$(ASAN)/apps/%.so)
 
-.PHONY: all deps run test check lint fuzz coverage bench install uninstall clean
+.PHONY: all deps run test check lint fuzz coverage bench soak install uninstall clean
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/anygate
@@ -149,9 +149,13 @@ coverage: deps
 # Load generator and floor, built plain, and what tests/bench/run makes of them and anygate.
 BENCH_CC = $(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2
 
-$(BUILD)/bench/gateload: tests/bench/gateload.c tests/bench/gate.c tests/bench/address.c
+$(BUILD)/bench/gateload: tests/bench/gateload.c tests/bench/gate.c tests/bench/address.c \
+	tests/bench/latency.c
 $(BUILD)/bench/floor: tests/bench/floor.c tests/bench/address.c
-$(BUILD)/bench/%: tests/bench/gate.h tests/bench/address.h
+$(BUILD)/bench/slowload: tests/soak/slowload.c tests/bench/address.c
+$(BUILD)/bench/steadyload: tests/soak/steadyload.c tests/soak/disturb.c tests/bench/gate.c \
+	tests/bench/address.c tests/bench/latency.c
+$(BUILD)/bench/%: tests/bench/gate.h tests/bench/address.h tests/bench/latency.h
 	@mkdir -p $(@D)
 	@echo '  BENCH $@'
 	@$(BENCH_CC) -o $@ $(filter %.c,$^)
@@ -159,6 +163,13 @@ $(BUILD)/bench/%: tests/bench/gate.h tests/bench/address.h
 bench: deps
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/bench/gateload $(BUILD)/bench/floor
 	@tests/bench/run $(BUILD)
+
+# Long runs: hostile and constant load, and what disturbs it; `check` runs the short forms.
+SOAK_TOOLS = $(BUILD)/bench/gateload $(BUILD)/bench/slowload $(BUILD)/bench/steadyload
+
+soak: deps
+	@$(MAKE) --no-print-directory -j2 all $(ASAN)/anygate $(SOAK_TOOLS) $(TEST_APPS)
+	@tests/soak/run $(SOAK)
 
 # What is missing is installed once; the other targets call this first.
 deps:
@@ -171,7 +182,7 @@ run: deps
 test: deps
 	@$(MAKE) -s --no-print-directory -j2 all check
 
-check: $(BUILD)/anygate $(ASAN)/test-runner $(ASAN)/anygate $(FUZZ_TARGETS) $(TEST_APPS) $(PEERS:%=$(ASAN)/peers/%)
+check: $(BUILD)/anygate $(ASAN)/test-runner $(ASAN)/anygate $(FUZZ_TARGETS) $(SOAK_TOOLS) $(TEST_APPS) $(PEERS:%=$(ASAN)/peers/%)
 	@tests/support/check $(ASAN)/test-runner
 
 C_FILES = $(shell git ls-files '*.c' '*.h' 2>/dev/null || find app protocols daemon tests -name '*.[ch]')

@@ -18,14 +18,10 @@
 
 #include "address.h"
 #include "gate.h"
+#include "latency.h"
 
 #define ANSWER_MAX 4096
 #define EVENTS     256
-
-/* Latencies in ns: 64 steps for each power of two, so that a step is at most 1.6 % wide. */
-#define STEP_BITS 6
-#define STEPS     (1 << STEP_BITS)
-#define BUCKETS   ((64 - STEP_BITS + 1) * STEPS)
 
 struct conn {
 	int fd;
@@ -48,7 +44,7 @@ struct load {
 	struct conn *conns;
 	size_t right_length; /* the last answer found right: its like need no second look */
 	uint8_t right[ANSWER_MAX];
-	uint64_t buckets[BUCKETS];
+	struct latency latency;
 };
 
 static void die(const char *what)
@@ -63,42 +59,6 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-/* ---- latencies ---- */
-
-static size_t bucket_of(uint64_t ns)
-{
-	if (ns < STEPS)
-		return (size_t)ns;
-	unsigned shift = 63 - STEP_BITS - (unsigned)__builtin_clzll(ns);
-
-	return (size_t)shift * STEPS + (size_t)(ns >> shift);
-}
-
-/* The least latency of a bucket. */
-static uint64_t bucket_ns(size_t bucket)
-{
-	size_t shift = bucket / STEPS;
-
-	return shift < 2 ? bucket : (uint64_t)(bucket % STEPS + STEPS) << (shift - 1);
-}
-
-static double percentile_us(const struct load *load, double share)
-{
-	uint64_t total = 0, seen = 0;
-	size_t i = 0;
-
-	for (size_t b = 0; b < BUCKETS; b++)
-		total += load->buckets[b];
-	if (!total)
-		return 0;
-	for (; i < BUCKETS - 1; i++) {
-		seen += load->buckets[i];
-		if (seen && (double)seen >= share * (double)total)
-			break;
-	}
-	return (double)bucket_ns(i) / 1000;
 }
 
 /* ---- connections ---- */
@@ -165,7 +125,7 @@ static void finish(struct load *load, struct conn *conn, bool right, bool stays)
 	load->done++;
 	load->errors += !right;
 	if (right)
-		load->buckets[bucket_of(now - conn->since)]++;
+		latency_add(&load->latency, now - conn->since);
 	conn->served++;
 	if (!stays || !right || !may_begin(load, now)) {
 		close_conn(load, conn);
@@ -319,8 +279,8 @@ int main(int argc, char **argv)
 
 	printf("requests=%llu rps=%.0f p50_us=%.1f p99_us=%.1f p999_us=%.1f errors=%llu\n",
 	        (unsigned long long)load.done, (double)load.done / seconds,
-	        percentile_us(&load, 0.5), percentile_us(&load, 0.99), percentile_us(&load, 0.999),
-	        (unsigned long long)load.errors);
+	        latency_us(&load.latency, 0.5), latency_us(&load.latency, 0.99),
+	        latency_us(&load.latency, 0.999), (unsigned long long)load.errors);
 	free(load.conns);
 	return load.errors > 0;
 }

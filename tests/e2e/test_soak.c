@@ -1,0 +1,41 @@
+/* The short forms of tests/soak: what they judge are counts, not times. */
+#include <string.h>
+
+#include "tests/support/process.h"
+
+SUITE(soak);
+
+static void check_scenario(const char *name)
+{
+	struct process process;
+	int status = process_run(&process,
+	        &(struct process_options){
+	                .arguments = (const char *[]){ SOURCE_DIR "/tests/soak/run", name, NULL },
+	                .environment = (const char *[]){ "SHORT=1", "ANYGATE=" BUILD_DIR "/anygate",
+	                        NULL },
+	        });
+
+	cr_expect_eq(status, 0, "%s: status %d\n%s\n%s", name, status,
+	        process.out.data ? process.out.data : "", process.err.data ? process.err.data : "");
+	process_free(&process);
+}
+
+Test(soak, slow, .timeout = 120)
+{
+	check_scenario("slow");
+}
+
+Test(soak, descriptors, .timeout = 120)
+{
+	check_scenario("descriptors");
+}
+
+Test(soak, kill, .timeout = 120)
+{
+	check_scenario("kill");
+}
+
+Test(soak, mixed, .timeout = 120)
+{
+	check_scenario("mixed");
+}
