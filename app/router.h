@@ -25,6 +25,8 @@ struct setting {
 	const char *key, *value;
 };
 
+struct status_source;
+
 struct ag_app {
 	char *name;         /* of its section, "main" from the command line */
 	char *mount;        /* "" or "/prefix", no slash at its end */
@@ -32,8 +34,9 @@ struct ag_app {
 	struct route *root; /* the tree's node for "/" */
 	struct setting *settings;
 	size_t setting_count;
-	void *library; /* dlopen's, or NULL */
-	char *error;   /* the first ag_fail or bad pattern, or NULL */
+	const struct status_source *status; /* of builtin/status.c; NULL: it can't be loaded */
+	void *library;                      /* dlopen's, or NULL */
+	char *error;                        /* the first ag_fail or bad pattern, or NULL */
 	bool debug;
 };
 

@@ -15,6 +15,7 @@ static struct ag_app *load_one(
 		snprintf(error, size, "no memory for [app %s]", wanted->name);
 		return NULL;
 	}
+	app->status = wanted->status;
 	app->debug = wanted->debug || config->debug;
 	for (size_t i = 0; i < wanted->setting_count; i++)
 		app_setting(app, wanted->settings[i].key, wanted->settings[i].value);

@@ -415,6 +415,15 @@ static bool check_app(struct build *build, const struct app_config *app)
 	return true;
 }
 
+/* What [admin] does not say is as for any listener. No listener can have its name. */
+static bool finish_admin(struct build *build, struct listen_config *admin)
+{
+	admin->name = strdup("[admin]");
+	admin->origin = strdup("admin.listen");
+	admin->protocol = protocol_find("http");
+	return (admin->name && admin->origin) || build_fail(build, "out of memory");
+}
+
 static bool finish(struct build *build, const struct options *options)
 {
 	struct config *config = build->config;
@@ -430,6 +439,8 @@ static bool finish(struct build *build, const struct options *options)
 			return false;
 	}
 	*build->place = '\0';
+	if (!finish_admin(build, &config->admin))
+		return false;
 	if (config->app_count == 0 && options->action != OPTIONS_PRINT_CONFIG)
 		return build_fail(build,
 		        "no application; add [app main] with \"load\", or give one "
@@ -444,7 +455,9 @@ static bool set_all_defaults(struct build *build)
 	return build_defaults(build, SECTION_DAEMON, &config->daemon) &&
 	       build_defaults(build, SECTION_LISTEN, &config->listen_default) &&
 	       build_defaults(build, SECTION_LIMITS, &config->limits) &&
-	       build_defaults(build, SECTION_LOG, &config->log);
+	       build_defaults(build, SECTION_LOG, &config->log) &&
+	       build_defaults(build, SECTION_LISTEN, &config->admin) &&
+	       build_defaults(build, SECTION_ADMIN, &config->admin);
 }
 
 struct config *config_load(const struct options *options, char *error, size_t size)

@@ -17,6 +17,7 @@
 #include "peers.h"
 
 struct options;
+struct status_source;
 
 /* Enough for any message below; a longer one is cut. */
 #define CONFIG_ERROR_MAX 1024
@@ -86,6 +87,7 @@ struct app_config {
 	char *mount;  /* begins with "/" */
 	char *host;   /* in lower case; NULL: any */
 	bool debug;
+	const struct status_source *status; /* for the application `status`, or NULL */
 	struct app_setting *settings;
 	size_t setting_count;
 };
@@ -106,6 +108,7 @@ struct config {
 	size_t listen_count;
 	struct limits limits;
 	struct log_config log;
+	struct listen_config admin; /* [admin]; address NULL: off */
 	struct app_config *app;
 	size_t app_count;
 	bool debug; /* -D */

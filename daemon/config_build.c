@@ -168,6 +168,7 @@ void config_free(struct config *config)
 	clear_keys(SECTION_DAEMON, &config->daemon);
 	clear_keys(SECTION_LOG, &config->log);
 	clear_listener(&config->listen_default);
+	clear_listener(&config->admin);
 	free(config);
 }
 
@@ -224,6 +225,8 @@ static void *plain_base(struct config *config, enum section_id id)
 		return &config->listen_default;
 	case SECTION_LIMITS:
 		return &config->limits;
+	case SECTION_ADMIN:
+		return &config->admin;
 	default:
 		return &config->log;
 	}

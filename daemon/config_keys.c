@@ -15,6 +15,7 @@ const struct section config_sections[SECTION_COUNT] = {
 	        "[listen] holds the defaults of all listeners, each [listen NAME] is one." },
 	[SECTION_LIMITS] = { "limits", false, "What one client may use." },
 	[SECTION_LOG] = { "log", false, "The log." },
+	[SECTION_ADMIN] = { "admin", false, "What tells how the daemon is." },
 	[SECTION_APP] = { "app", true,
 	        "One [app NAME] for each application; keys not listed here are its own." },
 };
@@ -24,6 +25,7 @@ const struct section config_sections[SECTION_COUNT] = {
 #define LISTEN(name)       SECTION_LISTEN, #name, FIELD(listen_config, name)
 #define LIMITS(name)       SECTION_LIMITS, #name, FIELD(limits, name)
 #define LOG(name)          SECTION_LOG, #name, FIELD(log_config, name)
+#define ADMIN(name)        SECTION_ADMIN, #name, FIELD(listen_config, name)
 #define APP(name)          SECTION_APP, #name, FIELD(app_config, name)
 
 const struct key config_keys[] = {
@@ -114,6 +116,15 @@ const struct key config_keys[] = {
 	        "Lines of the access log: combined, json, or a template such as {method} {uri}." },
 	{ LOG(slow), KEY_TIME, 0, 24 * HOURS, "0",
 	        "Requests that take longer are told in the error log; 0: none." },
+
+	{ SECTION_ADMIN, "listen", FIELD(listen_config, address), KEY_ADMIN, 0, 0, "off",
+	        "Where status, metrics and health are served: off, unix:PATH or a loopback "
+	        "HOST:PORT." },
+	{ ADMIN(mode), KEY_MODE, 0, 0777, "0600", "Permissions of its Unix socket." },
+	{ ADMIN(owner), KEY_TEXT, 0, 0, "", "Owner of its Unix socket; empty: unchanged." },
+	{ ADMIN(group), KEY_TEXT, 0, 0, "", "Group of its Unix socket; empty: unchanged." },
+	{ ADMIN(allowed_clients), KEY_PEERS, 0, 0, "",
+	        "Who of those may connect: networks, user:NAME, group:NAME; empty: all." },
 
 	{ APP(load), KEY_TEXT, 1, 0, "hello",
 	        "Path of a shared object, or the name of an application compiled in." },
@@ -228,6 +239,7 @@ void config_print(const struct config *config, FILE *out)
 		print_section(SECTION_LISTEN, config->listen[i].name, &config->listen[i], out);
 	print_section(SECTION_LIMITS, NULL, &config->limits, out);
 	print_section(SECTION_LOG, NULL, &config->log, out);
+	print_section(SECTION_ADMIN, NULL, &config->admin, out);
 	for (size_t i = 0; i < config->app_count; i++) {
 		const struct app_config *app = &config->app[i];
 

@@ -4,7 +4,14 @@
 
 #include "config.h"
 
-enum section_id { SECTION_DAEMON, SECTION_LISTEN, SECTION_LIMITS, SECTION_LOG, SECTION_APP };
+enum section_id {
+	SECTION_DAEMON,
+	SECTION_LISTEN,
+	SECTION_LIMITS,
+	SECTION_LOG,
+	SECTION_ADMIN,
+	SECTION_APP,
+};
 #define SECTION_COUNT (SECTION_APP + 1)
 
 struct section {
@@ -27,6 +34,7 @@ enum key_type {
 	KEY_HOST,     /* char *, in lower case; "any" is NULL */
 	KEY_PROTOCOL, /* const struct protocol *; "auto" is NULL */
 	KEY_ADDRESS,  /* char *address and `where` of a listen_config */
+	KEY_ADMIN,    /* the same, for this host alone; NULL when "off" */
 	KEY_PEERS,    /* struct peers; appends */
 };
 

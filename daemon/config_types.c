@@ -240,6 +240,22 @@ static bool set_address(struct listen_config *listen, const char *text, char *er
 	return true;
 }
 
+static bool set_admin(struct listen_config *listen, const char *text, char *error, size_t size)
+{
+	struct listen_address where;
+
+	if (strcasecmp(text, "off") == 0)
+		return set_text(&listen->address, "", error, size);
+	if (!address_parse(&where, text, error, size))
+		return false;
+	if (where.kind != ADDRESS_FD && address_is_local(&where))
+		return set_address(listen, text, error, size);
+	snprintf(error, size,
+	        "expected off, unix:PATH, or a loopback address such as 127.0.0.1:9180: it asks "
+	        "for no password");
+	return false;
+}
+
 static bool add_peers(struct peers *peers, const char *text, char *error, size_t size)
 {
 	char *copy = strdup(text), *rest = copy, *one;
@@ -271,6 +287,8 @@ bool key_parse(const struct key *key, void *base, const char *text, char *error,
 		return set_protocol(field_of(key, base), text, error, size);
 	case KEY_ADDRESS:
 		return set_address(base, text, error, size);
+	case KEY_ADMIN:
+		return set_admin(base, text, error, size);
 	case KEY_PEERS:
 		return add_peers(field_of(key, base), text, error, size);
 	default:
@@ -311,7 +329,11 @@ void key_print(const struct key *key, const void *base, FILE *out)
 		print_text(key->name, *(char *const *)field, out);
 		break;
 	case KEY_HOST:
-		print_text(key->name, *(char *const *)field ? *(char *const *)field : "any", out);
+	case KEY_ADMIN:
+		if (*(char *const *)field)
+			print_text(key->name, *(char *const *)field, out);
+		else
+			print_text(key->name, key->standard, out);
 		break;
 	case KEY_PROTOCOL:
 		protocol = *(const struct protocol *const *)field;
@@ -339,6 +361,7 @@ bool key_copy(const struct key *key, void *to, const void *from)
 	case KEY_HOST:
 		return copy_text(field_of(key, to), field_of(key, from));
 	case KEY_ADDRESS:
+	case KEY_ADMIN:
 		((struct listen_config *)to)->where = ((const struct listen_config *)from)->where;
 		return copy_text(field_of(key, to), field_of(key, from));
 	case KEY_PEERS:
@@ -359,6 +382,7 @@ void key_clear(const struct key *key, void *base)
 	case KEY_MOUNT:
 	case KEY_HOST:
 	case KEY_ADDRESS:
+	case KEY_ADMIN:
 		free(*(char **)field);
 		break;
 	case KEY_PEERS:

@@ -35,20 +35,40 @@ static void leave_master(struct master *master)
 	sigprocmask(SIG_UNBLOCK, &master->signals, NULL);
 }
 
-static int run_child(const struct generation *generation, const struct child *child, int control)
+static bool serves(const struct worker_start *start, int fd)
 {
+	for (size_t i = 0; i < start->bound_count; i++)
+		if (start->bound[i].fd == fd)
+			return true;
+	return false;
+}
+
+/* Sockets that only others serve: kept open here, they would go on taking connections. */
+static void leave_sockets(const struct generation *generation, const struct worker_start *start)
+{
+	for (size_t i = 0; generation && i < generation->bound_count; i++)
+		if (!serves(start, generation->bound[i].fd))
+			close(generation->bound[i].fd);
+}
+
+static int run_child(const struct master *master, const struct generation *generation,
+        const struct child *child, int control)
+{
+	bool admin = child->number == ADMIN_NUMBER;
 	const struct worker_start start = {
 		.config = generation->config,
-		.bound = generation->bound,
-		.bound_count = generation->bound_count,
+		.bound = admin ? generation_admin(generation) : generation->bound,
+		.bound_count = admin ? 1 : generation->config->listen_count,
 		.number = (int)child->number,
 		.control = control,
 		.slot = child->slot,
 	};
 	char error[CONTROL_TEXT_MAX];
 
+	leave_sockets(master->now, &start);
+	leave_sockets(master->next, &start);
 	if (privileges_drop(&generation->config->daemon, error, sizeof(error)))
-		return worker_run(&start);
+		return admin ? admin_run(master, &start) : worker_run(&start);
 	control_send(control, CONTROL_FAILED, error);
 	return 1;
 }
@@ -60,7 +80,9 @@ static void forget(struct master *master, struct child **link)
 	*link = child->next;
 	if (child->control >= 0)
 		close(child->control);
-	if (child->slot)
+	if (child->number == ADMIN_NUMBER)
+		scoreboard_free_slot(child->slot);
+	else if (child->slot)
 		scoreboard_give(master->board, child->slot);
 	free(child->failure);
 	free(child);
@@ -79,14 +101,15 @@ bool child_start(struct master *master, const struct generation *generation, uns
 	child->generation = generation->number;
 	child->started = now_ms();
 	child->kill_at = child->started + generation->config->daemon.start_timeout;
-	child->slot = scoreboard_take(master->board);
+	child->slot = number == ADMIN_NUMBER ? scoreboard_new_slot()
+	                                     : scoreboard_take(master->board);
 	if (child->slot)
 		child->slot->generation = generation->number;
 	child->pid = child->slot ? fork() : -1;
 	if (child->pid == 0) {
 		leave_master(master);
 		close(child->control);
-		exit(run_child(generation, child, control));
+		exit(run_child(master, generation, child, control));
 	}
 	close(control);
 	child->next = master->children;
@@ -122,7 +145,8 @@ void child_kill(struct child *child)
 void children_signal(const struct master *master, int signal)
 {
 	for (struct child *child = master->children; child; child = child->next)
-		kill(child->pid, signal);
+		if (child->number != ADMIN_NUMBER || signal != SIGTERM)
+			kill(child->pid, signal);
 }
 
 void children_log(const struct master *master)
@@ -200,7 +224,8 @@ unsigned child_count(const struct master *master, unsigned generation, enum chil
 	unsigned count = 0;
 
 	for (struct child *child = master->children; child; child = child->next)
-		count += child->generation == generation && child->state == state;
+		count += child->number != ADMIN_NUMBER && child->generation == generation &&
+		         child->state == state;
 	return count;
 }
 

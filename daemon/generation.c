@@ -88,6 +88,22 @@ bool generation_enter(const struct config *config, char *error, size_t size)
 	return false;
 }
 
+/* The next of its sockets: one that is open already, or a new one. */
+static bool open_next(struct generation *generation, const struct generation *before,
+        const struct listen_config *config, char *error, size_t size)
+{
+	const struct bound *old = find_bound(before, config);
+	struct bound *bound = &generation->bound[generation->bound_count];
+
+	if (old)
+		*bound = *old;
+	if (old ? !socket_renew(bound, config, error, size)
+	        : !socket_open(bound, config, error, size))
+		return false;
+	bound->listener = generation->bound_count++;
+	return true;
+}
+
 bool generation_open(
         struct generation *generation, const struct generation *before, char *error, size_t size)
 {
@@ -95,24 +111,27 @@ bool generation_open(
 
 	if (!generation_enter(config, error, size))
 		return false;
-	generation->bound = calloc(config->listen_count, sizeof(*generation->bound));
+	generation->bound = calloc(config->listen_count + 1, sizeof(*generation->bound));
 	if (!generation->bound) {
 		snprintf(error, size, "no memory");
 		return false;
 	}
-	for (size_t i = 0; i < config->listen_count; i++) {
-		const struct bound *old = find_bound(before, &config->listen[i]);
-		struct bound *bound = &generation->bound[i];
-
-		if (old)
-			*bound = *old;
-		if (old ? !socket_renew(bound, &config->listen[i], error, size)
-		        : !socket_open(bound, &config->listen[i], error, size))
+	for (size_t i = 0; i < config->listen_count; i++)
+		if (!open_next(generation, before, &config->listen[i], error, size))
 			return false;
-		bound->listener = i;
-		generation->bound_count++;
-	}
+	if (!config->admin.address)
+		return true;
+	if (!open_next(generation, before, &config->admin, error, size))
+		return false;
+	generation->bound[config->listen_count].listener = 0; /* the only one of its process */
 	return true;
+}
+
+const struct bound *generation_admin(const struct generation *generation)
+{
+	size_t count = generation->config->listen_count;
+
+	return generation->bound_count > count ? &generation->bound[count] : NULL;
 }
 
 void generation_free(struct generation *generation, const struct generation *other)

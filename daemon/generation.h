@@ -12,7 +12,7 @@
 struct generation {
 	unsigned number; /* from 1; counts reloads */
 	struct config *config;
-	struct bound *bound;
+	struct bound *bound; /* for each listener, then perhaps that of [admin] */
 	size_t bound_count;
 };
 
@@ -31,6 +31,9 @@ bool generation_enter(const struct config *config, char *error, size_t size);
  */
 bool generation_open(
         struct generation *generation, const struct generation *before, char *error, size_t size);
+
+/* The socket of [admin] listen, or NULL. */
+const struct bound *generation_admin(const struct generation *generation);
 
 /* Frees it, and closes its sockets but those that `other` (may be NULL) goes on with. */
 void generation_free(struct generation *generation, const struct generation *other);

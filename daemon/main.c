@@ -32,6 +32,11 @@ static int fail(int status, const char *line)
 	return status;
 }
 
+static const char *protocol_of(const struct listen_config *listen)
+{
+	return listen->protocol ? listen->protocol->name : "auto";
+}
+
 static void on_ready(void *data, const struct generation *generation)
 {
 	struct daemon *daemon = data;
@@ -40,10 +45,12 @@ static void on_ready(void *data, const struct generation *generation)
 		log_line(LOG_LEVEL_WARNING, "can't write %s: %s", daemon->pidfile.path,
 		        strerror(errno));
 	for (size_t i = 0; i < generation->bound_count; i++) {
-		const struct protocol *protocol = generation->config->listen[i].protocol;
+		const struct bound *bound = &generation->bound[i];
 
-		fprintf(stderr, "anygate: listening on %s (%s)\n", generation->bound[i].name,
-		        protocol ? protocol->name : "auto");
+		fprintf(stderr, "anygate: listening on %s (%s)\n", bound->name,
+		        bound == generation_admin(generation)
+		                ? "admin"
+		                : protocol_of(&generation->config->listen[i]));
 	}
 	if (daemon->announce >= 0)
 		background_announce(daemon->announce);

@@ -82,6 +82,11 @@ void child_died(struct master *master, const struct child *child, int status)
 	log_crash(master, child, status); /* takes its time */
 	if (child->state == CHILD_ENDING || master->stopping)
 		return;
+	if (child->number == ADMIN_NUMBER) {
+		log_line(LOG_LEVEL_ERROR, "%s", why);
+		admin_died(master, child);
+		return;
+	}
 	count_up(&master->board->deaths, 1);
 	if (!master->next || child->generation != master->next->number)
 		lose(master, child, why);
@@ -219,6 +224,8 @@ static int next_due(const struct master *master)
 		earlier(&next, master->kill_at);
 	if (master->due > now && !master->stopping)
 		earlier(&next, master->due);
+	if (master->admin_due > now && !master->stopping)
+		earlier(&next, master->admin_due);
 	if (master->next)
 		earlier(&next, master->take_over);
 	if (master->upgrade.trial)
@@ -262,6 +269,7 @@ static void loop(struct master *master)
 		if (!master->stopping && master->now)
 			keep_up(master);
 		reload_report(master);
+		admin_step(master);
 		if (!master->stopping)
 			upgrade_step(master);
 		master->look_at = watchdog_step(master);

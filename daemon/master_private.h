@@ -18,12 +18,15 @@ enum child_state {
 	CHILD_ENDING, /* told to end, or killed */
 };
 
-/* A worker process. */
+/* The number of the process that serves [admin]: see admin.c. */
+#define ADMIN_NUMBER 0
+
+/* A worker process, or the one of [admin]. */
 struct child {
 	struct child *next;
 	pid_t pid;
 	enum child_state state;
-	unsigned number;     /* from 1; its successor has the same */
+	unsigned number;     /* from 1, or ADMIN_NUMBER; its successor has the same */
 	unsigned generation; /* it was started for */
 	int control;         /* the master's end; -1: closed */
 	bool recycle;        /* wants a successor */
@@ -62,9 +65,11 @@ struct master {
 	unsigned last_generation; /* numbers are not used again */
 	unsigned deaths;          /* in a row, of workers that had just started */
 	uint64_t due;             /* ms: no worker is started before */
-	uint64_t take_over;       /* ms: when `next` becomes `now`; 0: not all of it is ready */
-	uint64_t look_at;         /* ms: when the watchdog looks again */
-	uint64_t kill_at;         /* ms; when stopping */
+	unsigned admin_deaths;    /* as deaths and due, of the process of [admin] */
+	uint64_t admin_due;
+	uint64_t take_over; /* ms: when `next` becomes `now`; 0: not all of it is ready */
+	uint64_t look_at;   /* ms: when the watchdog looks again */
+	uint64_t kill_at;   /* ms; when stopping */
 	bool stopping;
 	bool reload_again; /* asked for while another was on its way */
 	bool handing_over; /* `now` serves, but an old worker may still accept */
@@ -93,13 +98,13 @@ struct child *child_find(const struct master *master, unsigned generation, unsig
 /* Whether a younger one with its number starts or serves. */
 bool child_has_successor(const struct master *master, const struct child *child);
 
-/* Workers of a generation in a state. */
+/* Workers, [admin]'s process not counted, of a generation in a state. */
 unsigned child_count(const struct master *master, unsigned generation, enum child_state state);
 
 /* Lets go of all of them: they end when they notice, without being in the middle of something. */
 void children_leave(struct master *master);
 
-/* A signal for all of them. */
+/* A signal for all of them; but TERM not for the process of [admin], which ends last. */
 void children_signal(const struct master *master, int signal);
 
 /* Sends all of them the logs that were opened again. */
@@ -132,6 +137,19 @@ void reload_report(struct master *master);
 
 /* Starts what the next generation lacks, and lets it take over once it has proved itself. */
 void reload_step(struct master *master);
+
+/* ---- admin.c ---- */
+
+/* Starts the process of [admin], replaces it, ends it: as it should be now. */
+void admin_step(struct master *master);
+
+/* It has died without being told to. */
+void admin_died(struct master *master, const struct child *child);
+
+struct worker_start;
+
+/* In that process: like worker_run. */
+int admin_run(const struct master *master, const struct worker_start *given);
 
 /* ---- watchdog.c ---- */
 

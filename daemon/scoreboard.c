@@ -152,6 +152,25 @@ struct slot *scoreboard_take(struct scoreboard *board)
 	return NULL;
 }
 
+struct slot *scoreboard_new_slot(void)
+{
+	void *slot = mmap(NULL, sizeof(struct slot), PROT_READ | PROT_WRITE,
+	        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return slot == MAP_FAILED ? NULL : slot;
+}
+
+void scoreboard_free_slot(struct slot *slot)
+{
+	if (slot)
+		munmap(slot, sizeof(*slot));
+}
+
+void scoreboard_protect(struct scoreboard *board)
+{
+	mprotect(board, size_of(scoreboard_count(board)), PROT_READ);
+}
+
 _Static_assert(sizeof(struct counters) % sizeof(uint64_t) == 0, "all counters are uint64_t");
 
 static void add_counters(struct counters *into, const struct counters *from)

@@ -91,6 +91,13 @@ struct slot *scoreboard_take(struct scoreboard *board);
 /* Adds a dead worker's counters to `ended` and frees its slot. By the master only. */
 void scoreboard_give(struct scoreboard *board, struct slot *slot);
 
+/* One beside the board, whose figures nobody adds up; NULL with errno. */
+struct slot *scoreboard_new_slot(void);
+void scoreboard_free_slot(struct slot *slot);
+
+/* From now on this process can't write to it. */
+void scoreboard_protect(struct scoreboard *board);
+
 /* Of all workers, dead and alive. */
 void scoreboard_total(const struct scoreboard *board, struct counters *total);
 

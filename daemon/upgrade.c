@@ -169,8 +169,9 @@ static bool list_children(const struct master *master, struct handover *handover
 			.generation = child->generation,
 			.ending = child->state == CHILD_ENDING,
 			.control = child->control,
-			.slot = child->slot ? (size_t)(child->slot - master->board->slots)
-			                    : SIZE_MAX,
+			.slot = child->slot && child->number != ADMIN_NUMBER
+			                ? (size_t)(child->slot - master->board->slots)
+			                : SIZE_MAX,
 			.started = child->started,
 			.kill_at = child->kill_at,
 		};

@@ -317,7 +317,10 @@ int worker_run(const struct worker_start *start)
 	pid_t master = getppid();
 	char error[512], name[16];
 
-	snprintf(name, sizeof(name), "worker %d", start->number);
+	if (start->number)
+		snprintf(name, sizeof(name), "worker %d", start->number);
+	else
+		snprintf(name, sizeof(name), "admin");
 	log_name(name);
 	tally_start(&worker, start->number);
 	worker.runtime.worker = start->number;

@@ -74,7 +74,7 @@ struct worker_start {
 	const struct config *config;
 	const struct bound *bound;
 	size_t bound_count;
-	int number;
+	int number;  /* 0: the one that serves [admin] */
 	int control; /* the worker's end, see control.h */
 	struct slot *slot;
 };

@@ -10,7 +10,10 @@ SUITE(config_errors);
 #define SCGI_OPEN                                                                                  \
 	" is open to other hosts, and scgi trusts whoever connects; set allowed_clients, use a "   \
 	"loopback address or a Unix socket, or serve only http"
-#define FORMS     "expected HOST:PORT, :PORT, [V6]:PORT, unix:PATH or fd:N"
+#define FORMS "expected HOST:PORT, :PORT, [V6]:PORT, unix:PATH or fd:N"
+#define NO_PASSWORD                                                                                \
+	"expected off, unix:PATH, or a loopback address such as 127.0.0.1:9180: it asks for no "   \
+	"password"
 #define PROTOCOLS "expected fastcgi, scgi, uwsgi, http, or auto"
 
 static const struct error_row option_errors[] = {
@@ -48,6 +51,19 @@ static const struct error_row option_errors[] = {
 	{ "-s|lmits.variables=1|hello",
 	        "-s lmits.variables: unknown section [lmits]; did you mean [limits]?" },
 	{ "-s|.x=1|hello", "-s .x: unknown section []" },
+	{ "-s|admin.listen=0.0.0.0:9180|hello",
+	        "-s admin.listen: bad value \"0.0.0.0:9180\"; " NO_PASSWORD },
+	{ "-s|admin.listen=:9180|hello", "-s admin.listen: bad value \":9180\"; " NO_PASSWORD },
+	{ "-s|admin.listen=10.0.0.1:9180|hello",
+	        "-s admin.listen: bad value \"10.0.0.1:9180\"; " NO_PASSWORD },
+	{ "-s|admin.listen=[::]:9180|hello",
+	        "-s admin.listen: bad value \"[::]:9180\"; " NO_PASSWORD },
+	{ "-s|admin.listen=fd:3|hello", "-s admin.listen: bad value \"fd:3\"; " NO_PASSWORD },
+	{ "-s|admin.listen=http=127.0.0.1:1|hello",
+	        "-s admin.listen: bad value \"http=127.0.0.1:1\"; \"http=127.0.0.1\" is not an IP "
+	        "address, localhost or *; names are not looked up" },
+	{ "-s|admin.listn=off|hello",
+	        "-s admin.listn: unknown key \"listn\" in [admin]; did you mean \"listen\"?" },
 	{ "-s|limits.variables=1|hello",
 	        "-s limits.variables: bad value \"1\"; expected a number from 16 to 65535" },
 	{ "-s|daemon.a.b=1|hello", "-s daemon.a.b: unknown key \"a.b\" in [daemon]" },
