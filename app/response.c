@@ -431,6 +431,8 @@ static void write_error_page(struct ag_request *req)
 	size_t length = response_error_page(req->status, page, sizeof(page));
 
 	ag_write(req, page, length);
+	if (req->refused == 503)
+		ag_puts(req, "Too many others ask at the moment. Please try again in a second.\n");
 }
 
 /* Sets the status of an answer of which nothing was sent. */
@@ -438,6 +440,8 @@ static void settle(struct ag_request *req, int status)
 {
 	if (req->refused) {
 		replace_answer(req, req->refused);
+		if (req->refused == 503)
+			ag_add_header(req, "Retry-After", "1");
 	} else if (status < 200 || status > 599) {
 		ag_log(req, "the handler returned %d, which is no status; answered 500", status);
 		replace_answer(req, 500);

@@ -71,6 +71,8 @@ struct listen_config {
 	bool underscores;             /* in header names of HTTP */
 	unsigned keepalive_timeout;   /* ms */
 	unsigned max_connections;     /* of one worker; 0: no limit */
+	unsigned shed_after;          /* ms in the queue, then 503; 0: never */
+	unsigned stale_after;         /* ms since the gateway got it, then 503; 0: never */
 	uint64_t given; /* bit N: key N was set for this one, not taken from [listen] */
 };
 

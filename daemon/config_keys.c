@@ -84,6 +84,12 @@ const struct key config_keys[] = {
 	{ LISTEN(max_connections), KEY_NUMBER, 0, 1000000, "0",
 	        "Connections open at a time in each worker, others wait to be accepted; 0: no "
 	        "limit." },
+	{ LISTEN(shed_after), KEY_TIME, 0, HOURS, "0",
+	        "Connections that may have waited longer to be accepted are answered 503; 0: "
+	        "none." },
+	{ LISTEN(stale_after), KEY_TIME, 0, HOURS, "0",
+	        "Requests that X-Request-Start or REQUEST_START says are older are answered 503; "
+	        "0: none." },
 
 	{ LIMITS(header_size), KEY_SIZE, KIB, 16 * MIB, "64K",
 	        "Bytes of one request's variables or header section." },

@@ -10,6 +10,7 @@
 
 #include "crash.h"
 #include "log.h"
+#include "shed.h"
 #include "tally.h"
 
 /* ---- the end ---- */
@@ -289,6 +290,7 @@ static void take_input(struct conn *conn)
 	uint32_t before = conn->in_length;
 	struct span in = conn_read_input(conn);
 
+	conn->late &= in.length && !conn->served;
 	if (in.length && conn_is_late(conn, &conn->worker->body)) {
 		fail_bodies(conn, in);
 		return;
@@ -378,6 +380,7 @@ void conn_open(struct listener *listener, int fd, const struct sockaddr *peer)
 	conn->vouched = conn->family == AF_UNIX &&
 	                peers_have_unix(&listener->config->trusted_proxies, fd);
 	conn->unproxied = listener->config->proxy_protocol;
+	conn->late = shed_is_due(listener);
 	if (!conn->unproxied || conn_trusts_peer(conn))
 		take_input(conn);
 	else

@@ -11,6 +11,7 @@
 
 #include "../protocols/cgi.h"
 #include "log.h"
+#include "shed.h"
 #include "tally.h"
 
 /* Bytes that may wait for the peer before it gets no more replies: above what handlers send. */
@@ -54,6 +55,15 @@ static void refuse(struct conn *conn, struct ag_request *req, int status, const 
 	request_refuse(req, status);
 }
 
+/* Answers in the handler's place: the client may come again. Its connection goes on if it can. */
+static void turn_away(struct conn *conn, struct ag_request *req, enum refusal refusal)
+{
+	if (refusal == REFUSAL_SHED)
+		shed_one(conn->listener);
+	tally_refused(conn->worker, refusal);
+	request_refuse(req, 503);
+}
+
 /* All variables are there: checked, understood, refused where need be. */
 static void take_head(struct conn *conn, struct ag_request *req)
 {
@@ -63,6 +73,8 @@ static void take_head(struct conn *conn, struct ag_request *req)
 
 	if (!verdict.status && conn->protocol->direct && !add_peer(conn, &req->env))
 		verdict = (struct verdict){ 431, "no room for the peer's address" };
+	bool stale = !verdict.status && conn_is_stale(conn, &req->env);
+
 	if (!verdict.status && !conn_forwarded(conn, &req->env))
 		verdict = (struct verdict){ 431, "no room for what proxies said" };
 	if (!verdict.status)
@@ -70,6 +82,8 @@ static void take_head(struct conn *conn, struct ag_request *req)
 	req->has_head = true;
 	if (verdict.status)
 		refuse(conn, req, verdict.status, verdict.reason);
+	else if (conn->late || stale)
+		turn_away(conn, req, conn->late ? REFUSAL_SHED : REFUSAL_STALE);
 }
 
 /* The handler can't have the body; it is told, and so is the peer where it still can be. */

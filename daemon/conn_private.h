@@ -50,6 +50,7 @@ struct conn {
 	bool greeted;   /* the first byte behind it has come */
 	bool yields;    /* a handler gives others a turn */
 	bool vouched;   /* a Unix peer that is one of trusted_proxies */
+	bool late;      /* what it sent first may have waited longer than shed_after */
 	alignas(16) unsigned char decoder[];
 };
 
@@ -119,6 +120,9 @@ bool conn_trusts_peer(const struct conn *conn);
 
 /* Takes the PROXY header off what came; false: more is needed, or the connection has failed. */
 bool conn_take_proxy(struct conn *conn, struct span *in);
+
+/* Whether the gateway got the request longer than stale_after ago; before conn_forwarded. */
+bool conn_is_stale(const struct conn *conn, const struct env *env);
 
 /* What trusted proxies said about the request becomes its variables; false without memory. */
 bool conn_forwarded(const struct conn *conn, struct env *env);

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "../protocols/forwarded.h"
 #include "../protocols/proxy.h"
@@ -103,6 +104,38 @@ static bool trusts(const void *list, const uint8_t *address)
 	if (address)
 		return cidr_has(trusted->list, trusted->count, address);
 	return conn->protocol->direct ? conn->vouched : trusted->local;
+}
+
+/* A field may be the client's own unless a trusted proxy speaks; a gateway's parameter never is. */
+static const struct var *find_start(const struct conn *conn, const struct env *env)
+{
+	const struct var *var = conn->protocol->direct ? NULL : env_find(env, "REQUEST_START", 13);
+
+	if (var || !forwarded_is_trusted(env, (struct trust){ trusts, conn }))
+		return var;
+	return env_find(env, "HTTP_X_REQUEST_START", 20);
+}
+
+bool conn_is_stale(const struct conn *conn, const struct env *env)
+{
+	unsigned limit = conn->listener->config->stale_after;
+	const struct var *var = limit ? find_start(conn, env) : NULL;
+	struct timespec now;
+	uint64_t start;
+
+	if (!var)
+		return false;
+	struct span text = { (const uint8_t *)env_value(var), var->value_length };
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	uint64_t us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+
+	if (!scan_time(text, &start)) {
+		log_line(LOG_LEVEL_DEBUG, "%s: %s is no time: ignored", conn->listener->bound->name,
+		        var->name);
+		return false;
+	}
+	return start < us && us - start > limit * UINT64_C(1000);
 }
 
 bool conn_forwarded(const struct conn *conn, struct env *env)

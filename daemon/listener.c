@@ -8,18 +8,26 @@
 
 #include "conn.h"
 #include "log.h"
+#include "shed.h"
 #include "tally.h"
 
 /* Connections taken from one listener before others get a turn. */
 #define ACCEPT_BATCH 64
 
+static void watch_queue(struct listener *listener, bool watch)
+{
+	if (watch)
+		event_add(&listener->event, NULL);
+	else
+		event_del(&listener->event);
+	tally_watched(listener, watch);
+}
+
 static void listeners_watch(struct worker *worker, bool watch)
 {
 	for (size_t i = 0; i < worker->listener_count; i++)
-		if (watch && !worker->listeners[i].paused)
-			event_add(&worker->listeners[i].event, NULL);
-		else if (!watch)
-			event_del(&worker->listeners[i].event);
+		if (!watch || !worker->listeners[i].paused)
+			watch_queue(&worker->listeners[i], watch);
 }
 
 /* Out of descriptors: a listener that stays readable would spin the loop. */
@@ -60,14 +68,14 @@ static void pause_listener(struct listener *listener)
 		        "wait to be accepted",
 		        listener->bound->name, listener->conn_count);
 	listener->warned = listener->paused = true;
-	event_del(&listener->event);
+	watch_queue(listener, false);
 }
 
 static void resume_listener(struct listener *listener)
 {
 	listener->paused = false;
 	if (!listener->worker->paused && !listener->worker->draining)
-		event_add(&listener->event, NULL);
+		watch_queue(listener, true);
 }
 
 static bool is_shortage(int error)
@@ -140,6 +148,7 @@ bool listeners_open(struct worker *worker, const struct bound *bound, size_t cou
 void listeners_close(struct worker *worker)
 {
 	for (size_t i = 0; i < worker->listener_count; i++) {
+		shed_end(&worker->listeners[i]);
 		event_del(&worker->listeners[i].event);
 		close(worker->listeners[i].bound->fd);
 	}

@@ -52,6 +52,8 @@ static void on_switch(struct runtime *runtime)
 	const struct ag_request *req = runtime->current;
 	struct slot *slot = worker->slot;
 
+	if (req)
+		tally_turn(worker); /* a timer woke it */
 	worker->fresh = false;
 	if (!req) {
 		put(&slot->entered, 0);
@@ -83,12 +85,22 @@ void tally_state(struct worker *worker, enum worker_state state)
 	__atomic_store_n(&worker->slot->state, (uint32_t)state, __ATOMIC_RELEASE);
 }
 
+void tally_serve(struct worker *worker)
+{
+	tally_state(worker, WORKER_SERVING);
+	/* what waits has not waited for this worker before */
+	worker->runtime.now = worker->woken = worker->polled = clock_us();
+}
+
 void tally_wait(struct worker *worker)
 {
 	if (!worker->fresh)
 		worker->runtime.now = clock_us();
+	if (!worker->turned) /* a turn of timers alone, without a handler: it took no time */
+		worker->woken = worker->runtime.now;
 	worker->asleep = worker->runtime.now;
 	worker->fresh = worker->turned = false;
+	worker->turn++;
 }
 
 /*
@@ -108,10 +120,24 @@ void tally_turn(struct worker *worker)
 	put(&worker->slot->beat, worker->runtime.now / 1000);
 }
 
+void tally_watched(struct listener *listener, bool watched)
+{
+	listener->watched = watched ? listener->worker->turn : UNWATCHED;
+	listener->full |= !watched;
+}
+
+/* Nothing was there where a turn in between had no event, or where this one had to wait for it. */
 void tally_queue(struct listener *listener)
 {
-	if (!listener->full && listener->empty < listener->worker->polled)
-		listener->empty = listener->worker->polled;
+	struct worker *worker = listener->worker;
+	bool waited = worker->polled == worker->woken;
+
+	if (listener->watched < worker->turn && (waited || worker->turn - listener->watched > 1))
+		listener->full = false;
+	if (listener->watched != UNWATCHED)
+		listener->watched = worker->turn;
+	if (!listener->full && listener->empty < worker->polled)
+		listener->empty = worker->polled;
 }
 
 void tally_queue_end(struct listener *listener, bool empty)

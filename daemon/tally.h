@@ -8,13 +8,18 @@
 #include "../protocols/protocol.h"
 #include "worker.h"
 
-/* Fills in who the worker is, and has the application tell when a handler gets the processor. */
+/* Fills in who the worker is, and has the application tell when a handler gets the processor. Then,
+ * with all loaded: the queues of the listeners are watched from now on. */
 void tally_start(struct worker *worker, int number);
+void tally_serve(struct worker *worker);
 void tally_state(struct worker *worker, enum worker_state state);
 
 /* Before the loop waits for events, and in each callback of a socket before anything else. */
 void tally_wait(struct worker *worker);
 void tally_turn(struct worker *worker);
+
+/* The loop begins or ceases to look at a listener's queue. */
+void tally_watched(struct listener *listener, bool watched);
 
 /* Called before a listener's queue is taken from, and with what that found: an empty queue? */
 void tally_queue(struct listener *listener);

@@ -19,6 +19,7 @@
 #include "crash.h"
 #include "listener.h"
 #include "log.h"
+#include "shed.h"
 #include "tally.h"
 
 /* ms that a peer which has sent nothing yet gets to send its request when the worker stops. */
@@ -267,6 +268,7 @@ static void add_deadlines(struct worker *worker)
 	deadlines_add(clock, &worker->first, FIRST_MS, conn_header_expired);
 	deadlines_add(clock, &worker->leave, LEAVE_MS, conn_leave_expired);
 	deadlines_add(clock, &worker->linger, LINGER_MS, conn_linger_expired);
+	shed_start(worker);
 }
 
 static bool worker_start(struct worker *worker, const struct worker_start *start)
@@ -337,7 +339,7 @@ int worker_run(const struct worker_start *start)
 	follow_master(master);
 	if (start->config->daemon.daemonize && background_leave_terminal())
 		log_follow_stderr();
-	tally_state(&worker, WORKER_SERVING);
+	tally_serve(&worker);
 	/* a master that does not listen any more wants no worker */
 	if (control_send(start->control, CONTROL_READY, NULL))
 		loop(&worker);

@@ -23,6 +23,8 @@
 #define WORKER_SCRATCH 65536
 #define WORKER_OUTPUT  (128 * 1024)
 
+#define UNWATCHED UINT64_MAX
+
 struct access;
 struct conn;
 
@@ -37,7 +39,11 @@ struct listener {
 	bool warned;          /* ... and the log says so, until half of them are closed */
 	struct limits limits; /* the worker's, and what is decoded otherwise here */
 	uint64_t empty;       /* us: since then its queue may have held what is taken from it now */
-	bool full;            /* something was left in the queue */
+	bool full;            /* something was left in the queue, or may have been */
+	uint64_t watched;     /* the last turn that looked at the queue, or will; or UNWATCHED */
+	struct deadline calm; /* shed.c: when to see whether it is over */
+	uint64_t shed;        /* connections answered 503 since it began; 0: none is */
+	uint64_t shed_seen;   /* of those, when `calm` was set */
 };
 
 struct worker {
@@ -50,7 +56,7 @@ struct worker {
 	size_t conn_count;
 	struct access *access; /* NULL: none is kept */
 	struct deadlines clock;
-	struct deadline_list header, body, write, linger, first, leave;
+	struct deadline_list header, body, write, linger, first, leave, calm;
 	struct event tidy, resume, cut, control, signals[3];
 	bool tidying, paused, draining;
 	bool softly;       /* draining, and others go on in its place */
@@ -65,6 +71,7 @@ struct worker {
 	uint64_t asleep; /* the loop last began to wait */
 	uint64_t woken;  /* the last turn's begin */
 	uint64_t polled; /* what this turn found has not been there before */
+	uint64_t turn;   /* counts them */
 	bool fresh;      /* no handler ran since runtime.now */
 	bool turned;     /* this turn's begin is noted */
 };

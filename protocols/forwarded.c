@@ -93,7 +93,7 @@ static bool parse_hop(struct span text, uint8_t address[16])
 	return text.length && (parse_ip(text, AF_INET6, address) || parse_node(text, address));
 }
 
-static bool peer_is_trusted(const struct env *env, struct trust trust)
+bool forwarded_is_trusted(const struct env *env, struct trust trust)
 {
 	const struct var *var = env_known(env, VAR_REMOTE_ADDR);
 	uint8_t address[16];
@@ -361,7 +361,7 @@ bool forwarded_apply(struct env *env, struct trust trust)
 {
 	struct told told = { 0 };
 
-	if (!peer_is_trusted(env, trust))
+	if (!forwarded_is_trusted(env, trust))
 		return true;
 	learn(env, &told, trust);
 	if (told.has_address && !set_address(env, told.address))

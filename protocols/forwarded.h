@@ -16,6 +16,9 @@ struct trust {
 	const void *list;
 };
 
+/* Whether forwarded_apply believes what the fields say; before it, as it changes REMOTE_ADDR. */
+bool forwarded_is_trusted(const struct env *env, struct trust trust);
+
 /*
  * Between cgi_check and request_head, once REMOTE_ADDR is there: the address of our peer where it
  * speaks for itself, else the one that the gateway saw. If that is trusted:

@@ -82,3 +82,52 @@ bool scan_same(struct span text, const char *other)
 			return false;
 	return other[i] == '\0';
 }
+
+static bool is_digits(struct span text)
+{
+	for (size_t i = 0; i < text.length; i++)
+		if (text.data[i] < '0' || text.data[i] > '9')
+			return false;
+	return text.length > 0;
+}
+
+/* The digits behind a point, of a unit that has `us`. */
+static uint64_t fraction_us(struct span digits, uint64_t us)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < digits.length && us; i++) {
+		us /= 10;
+		sum += us * (uint64_t)(digits.data[i] - '0');
+	}
+	return sum;
+}
+
+bool scan_time(struct span text, uint64_t *us)
+{
+	static const struct {
+		uint64_t from, below, us;
+	} units[] = {
+		{ UINT64_C(1000000000), UINT64_C(100000000000), 1000000 },
+		{ UINT64_C(1000000000000), UINT64_C(100000000000000), 1000 },
+		{ UINT64_C(1000000000000000), UINT64_C(100000000000000000), 1 },
+	};
+	uint64_t value;
+
+	text = scan_trim(text);
+	if (text.length > 2 && memcmp(text.data, "t=", 2) == 0)
+		span_take(&text, 2);
+	const uint8_t *point = memchr(text.data, '.', text.length);
+	struct span whole = { text.data, point ? (size_t)(point - text.data) : text.length };
+
+	span_take(&text, point ? whole.length + 1 : whole.length);
+	if (!scan_decimal(whole, &value) || (point && !is_digits(text)))
+		return false;
+	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+		if (value < units[i].from || value >= units[i].below)
+			continue;
+		*us = value * units[i].us + fraction_us(text, units[i].us);
+		return true;
+	}
+	return false;
+}

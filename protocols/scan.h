@@ -71,6 +71,12 @@ void write_decimal(struct writer *writer, uint64_t value);
 /* 1*DIGIT and nothing else, below 2^63 (RFC 3875 4.1.2, RFC 9110 8.6). */
 bool scan_decimal(struct span text, uint64_t *value);
 
+/*
+ * A time of the present: seconds, ms or us since 1970 with or without a fraction, and perhaps "t="
+ * before. Which unit it is the number tells: 1e9 to 1e11, 1e12 to 1e14, or 1e15 to 1e17. In us.
+ */
+bool scan_time(struct span text, uint64_t *us);
+
 /* tchar of RFC 9110 5.6.2, as a table of 256. */
 extern const bool scan_tchar[256];
 

@@ -112,4 +112,9 @@ void fastcgi_response(struct client *client, unsigned id, struct response *respo
 void gate_request(const char *protocol, const char *address, gate_variables variables,
         const void *body, size_t length, struct response *response);
 
+/* The same in two steps; the second closes the connection. */
+void gate_ask(const char *protocol, const char *address, gate_variables variables, const void *body,
+        size_t length, struct client *client);
+void gate_answer(const char *protocol, struct client *client, struct response *response);
+
 #endif

@@ -255,11 +255,10 @@ static void read_answer(const char *protocol, struct client *client, struct resp
 	}
 }
 
-void gate_request(const char *protocol, const char *address, gate_variables variables,
-        const void *body, size_t length, struct response *response)
+void gate_ask(const char *protocol, const char *address, gate_variables variables, const void *body,
+        size_t length, struct client *client)
 {
 	struct bytes out = { 0 };
-	struct client client;
 
 	if (strcmp(protocol, "fastcgi") == 0)
 		fastcgi_build(&out, 1, 0, variables, body, length);
@@ -269,9 +268,23 @@ void gate_request(const char *protocol, const char *address, gate_variables vari
 		uwsgi_build(&out, variables, body, length);
 	else
 		http_from_variables(&out, variables, body, length);
-	client_open(&client, address);
-	client_send(&client, out.data, out.length);
-	read_answer(protocol, &client, response);
-	client_close(&client);
+	client_open(client, address);
+	client_send(client, out.data, out.length);
+	client_flush(client);
 	bytes_free(&out);
+}
+
+void gate_answer(const char *protocol, struct client *client, struct response *response)
+{
+	read_answer(protocol, client, response);
+	client_close(client);
+}
+
+void gate_request(const char *protocol, const char *address, gate_variables variables,
+        const void *body, size_t length, struct response *response)
+{
+	struct client client;
+
+	gate_ask(protocol, address, variables, body, length, &client);
+	gate_answer(protocol, &client, response);
 }
