@@ -39,3 +39,18 @@ Test(soak, mixed, .timeout = 120)
 {
 	check_scenario("mixed");
 }
+
+Test(soak, reload, .timeout = 120)
+{
+	check_scenario("reload");
+}
+
+Test(soak, upgrade, .timeout = 120)
+{
+	check_scenario("upgrade");
+}
+
+Test(soak, recycle, .timeout = 120)
+{
+	check_scenario("recycle");
+}

@@ -70,6 +70,7 @@ struct load {
 	struct lane lanes[LANES];
 	unsigned lane_count, conn_count, busy, rate, aborts, malformed;
 	uint64_t wanted, begun, right, aborted, refusals, seconds;
+	uint64_t again; /* sent once more: the kept connection was just being closed */
 	uint64_t failures[FAILURES];
 	const char *body;
 	struct conn *conns;
@@ -133,6 +134,14 @@ static void fail(struct load *load, struct conn *conn, enum failure failure)
 	rest(load, conn);
 }
 
+/* HTTP says that it closes; FastCGI closes where it may, and a gateway tries again. */
+static bool closes(const struct conn *conn)
+{
+	static const char field[] = "\r\nConnection: close\r\n";
+
+	return memmem(conn->answer, conn->got, field, sizeof(field) - 1);
+}
+
 static void succeed(struct load *load, struct conn *conn, bool stays)
 {
 	load->right++;
@@ -156,6 +165,8 @@ static const uint8_t *request_of(const struct conn *conn, size_t *length)
 	return conn->lane->request.bytes;
 }
 
+static void start(struct load *load, struct conn *conn);
+
 /* The server has closed, or the connection is broken: `error` of errno, or 0. */
 static void take_end(struct load *load, struct conn *conn, int error)
 {
@@ -167,6 +178,10 @@ static void take_end(struct load *load, struct conn *conn, int error)
 		rest(load, conn);
 	} else if (error == ECONNREFUSED) {
 		fail(load, conn, FAIL_REFUSED);
+	} else if (!conn->got && conn->served && strcmp(gate->name, "fastcgi") == 0) {
+		load->again++;
+		drop_conn(conn);
+		start(load, conn);
 	} else if (!conn->got && conn->served) {
 		fail(load, conn, FAIL_LOST);
 	} else if (!conn->got) {
@@ -190,8 +205,10 @@ static bool give(struct load *load, struct conn *conn)
 		        MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n < 0 && (errno == EAGAIN || errno == ENOTCONN || errno == EINPROGRESS))
 		return true;
-	if (n < 0)
-		return true; /* why, and what came before, the next recv tells */
+	if (n < 0) {
+		take_end(load, conn, errno);
+		return false;
+	}
 	conn->sent += (size_t)n;
 	if (conn->sent < length || (conn->kind != KIND_HALF && conn->kind != KIND_DROPPED))
 		return true;
@@ -211,7 +228,7 @@ static void take_answer(struct load *load, struct conn *conn)
 	if (conn->kind == KIND_MALFORMED || verdict == GATE_WRONG)
 		fail(load, conn, FAIL_WRONG);
 	else if (verdict == GATE_RIGHT && conn->lane->keep)
-		succeed(load, conn, true);
+		succeed(load, conn, !closes(conn));
 }
 
 static void on_event(struct load *load, struct conn *conn)
@@ -258,6 +275,16 @@ static bool open_conn(struct load *load, struct conn *conn)
 	return true;
 }
 
+/* Sends the request, on a new connection where there is none. */
+static void start(struct load *load, struct conn *conn)
+{
+	conn->sent = conn->got = 0;
+	if (conn->fd < 0 && !open_conn(load, conn))
+		fail(load, conn, FAIL_REFUSED);
+	else
+		give(load, conn);
+}
+
 static enum kind next_kind(const struct load *load)
 {
 	unsigned dice = (unsigned)rand() % 100;
@@ -273,17 +300,14 @@ static void begin(struct load *load, struct conn *conn, uint64_t now)
 	if (conn->kind == KIND_MALFORMED)
 		drop_conn(conn); /* what it makes of a protocol's first bytes */
 	conn->busy = true;
-	conn->sent = conn->got = 0;
 	conn->since = now;
 	if (load->rate)
 		conn->due += (uint64_t)load->conn_count * 1000000000 / load->rate;
 	load->busy++;
 	load->begun++;
-	if (conn->fd < 0 && !open_conn(load, conn)) {
-		fail(load, conn, FAIL_REFUSED);
-		return;
-	}
-	give(load, conn);
+	if (conn->fd >= 0 && recv(conn->fd, conn->answer, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+		drop_conn(conn); /* closed while it was idle, as it may be */
+	start(load, conn);
 }
 
 /* ---- all of them ---- */
@@ -409,10 +433,10 @@ static bool report(const struct load *load, double seconds)
 {
 	uint64_t failed = 0;
 
-	printf("requests=%llu rps=%.0f right=%llu aborted=%llu refusals=%llu",
+	printf("requests=%llu rps=%.0f right=%llu aborted=%llu refusals=%llu again=%llu",
 	        (unsigned long long)load->begun, (double)load->begun / seconds,
 	        (unsigned long long)load->right, (unsigned long long)load->aborted,
-	        (unsigned long long)load->refusals);
+	        (unsigned long long)load->refusals, (unsigned long long)load->again);
 	for (int i = 0; i < FAILURES; i++) {
 		failed += load->failures[i];
 		printf(" %s=%llu", failure_names[i], (unsigned long long)load->failures[i]);
