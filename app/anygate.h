@@ -56,9 +56,9 @@ struct ag_request; /* one request, from its head until its handler has returned 
 struct ag_task;    /* a task that ag_spawn has started, until it is joined */
 
 /*
- * Answers the request; returns its HTTP status (100 to 599 but 1xx). A status with nothing written
- * gets the default error page where it is 400 or above. Runs on a stack of its own
- * (daemon.stack_size, 256 KiB): no recursion without bound, no huge arrays.
+ * Answers the request; returns its HTTP status (100 to 599 but 1xx). A status with nothing written,
+ * not even a Content-Type, gets the default error page where it is 400 or above. Runs on a stack of
+ * its own (daemon.stack_size, 256 KiB): no recursion without bound, no huge arrays.
  */
 typedef int ag_handler(struct ag_request *req);
 

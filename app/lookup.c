@@ -1,4 +1,4 @@
-/* What a handler looks up: variables, headers, route parameters, query arguments, cookies. */
+/* What a handler looks up: variables, headers, route parameters, arguments, cookies, the rest. */
 #include <stdio.h>
 #include <string.h>
 

@@ -14,6 +14,9 @@
 /* Blocks of request memory beyond what came: derived variables, answer fields, ag_alloc. */
 #define MEMORY_SPARE (256 * 1024)
 
+/* Redirects within the server that one request may go through. */
+#define REDIRECTS_MAX 5
+
 struct ag_request *request_new(
         struct runtime *runtime, const struct gate *gate, void *carrier, uint16_t id)
 {
@@ -403,6 +406,26 @@ int request_dispatch(struct ag_request *req)
 
 	req->params = NULL;
 	return status;
+}
+
+int request_redirect(struct ag_request *req, const char *target)
+{
+	static const enum var_id stale[] = { VAR_DOCUMENT_URI, VAR_SCRIPT_NAME, VAR_PATH_INFO,
+		VAR_QUERY_STRING, VAR_CONTENT_LENGTH, VAR_CONTENT_TYPE };
+	int error = response_await_body(req);
+
+	if (error || ++req->redirects > REDIRECTS_MAX)
+		return error ? 400 : 508;
+	for (size_t i = 0; i < sizeof(stale) / sizeof(*stale); i++)
+		env_hide(&req->env, stale[i]);
+	if (!set(req, VAR_REQUEST_URI, target) ||
+	        (!req->is_head && !set(req, VAR_REQUEST_METHOD, "GET")))
+		return 503;
+	req->length = 0;
+	req->arguments = NULL;
+	int status = request_head(req);
+
+	return status ? status : request_dispatch(req);
 }
 
 void request_start(struct ag_request *req)

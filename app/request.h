@@ -20,6 +20,7 @@
 
 struct async;
 struct event_base;
+struct subprocess;
 
 /* What the requests of one worker share. */
 struct runtime {
@@ -32,6 +33,7 @@ struct runtime {
 	struct ag_task *task;       /* and which of its tasks */
 	struct block_pool blocks;
 	struct block_pool buffers;
+	struct subprocess *subprocesses; /* to be reaped: app/async/subprocess.h */
 	struct block_pool task_blocks;
 	int worker;        /* from 1 */
 	uint64_t requests; /* so far */
@@ -74,15 +76,16 @@ struct ag_request {
 	void *carrier;           /* the gate's own */
 	struct ag_request *next; /* the carrier's list */
 	struct runtime *runtime;
-	uint64_t number;  /* among the worker's, from 1 */
-	const char *name; /* ag_request_id's answer, once asked for */
-	uint64_t ran;     /* us that its handler had the processor, where runtime->timed */
-	uint16_t id;      /* of the exchange on its connection */
-	bool has_head;    /* the carrier's: request_head was called */
-	bool over;        /* the carrier's: the answer's end is on its way */
-	bool handled;     /* the carrier's: a handler has it, or had */
-	uint8_t answered; /* the carrier's: first digit of the status on its way, or 0 */
-	bool authorizer;  /* asked whether to let a request pass (FastCGI 6.3) */
+	uint64_t number;   /* among the worker's, from 1 */
+	const char *name;  /* ag_request_id's answer, once asked for */
+	uint64_t ran;      /* us that its handler had the processor, where runtime->timed */
+	uint16_t id;       /* of the exchange on its connection */
+	uint8_t redirects; /* within the server, so far */
+	bool has_head;     /* the carrier's: request_head was called */
+	bool over;         /* the carrier's: the answer's end is on its way */
+	bool handled;      /* the carrier's: a handler has it, or had */
+	uint8_t answered;  /* the carrier's: first digit of the status on its way, or 0 */
+	bool authorizer;   /* asked whether to let a request pass (FastCGI 6.3) */
 
 	/* what was asked; set by request_head */
 	uint64_t since; /* us, CLOCK_MONOTONIC: the head was complete */
@@ -205,6 +208,12 @@ void request_body_wake(struct ag_request *req);
 int request_dispatch(struct ag_request *req);
 
 /* ---- for applications compiled in ---- */
+
+/*
+ * Answers as a request for another target of this server would be, a path and perhaps a query: GET,
+ * without a body. In the handler, with nothing written; its result is the handler's. Suspends.
+ */
+int request_redirect(struct ag_request *req, const char *target);
 
 /* The variables as they arrived, before anything was derived: false past the last. */
 bool request_arrived_at(

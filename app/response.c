@@ -264,7 +264,7 @@ static void build_head(struct ag_request *req, struct head *head, int64_t length
  * nginx stops sending the body as soon as it sees an answer begin, so one that begins before its
  * handler has returned waits until all of the body is here, in memory or on disk.
  */
-static int await_body(struct ag_request *req)
+int response_await_body(struct ag_request *req)
 {
 	while (!req->body_ended && !req->body_error) {
 		int answer = request_wait(req, WAITING_END);
@@ -285,7 +285,7 @@ static int send_piece(
 	if (req->broken)
 		return AG_GONE;
 	if (first && !end) {
-		int error = await_body(req);
+		int error = response_await_body(req);
 
 		if (error)
 			return error;
@@ -453,7 +453,7 @@ static void settle(struct ag_request *req, int status)
 	} else {
 		req->status = status;
 	}
-	if (req->status >= 400 && !req->body_sent)
+	if (req->status >= 400 && !req->body_sent && !req->has_type)
 		write_error_page(req);
 }
 

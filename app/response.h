@@ -13,6 +13,12 @@
  */
 void response_finish(struct ag_request *req, int status);
 
+/*
+ * Suspends until all of the body is here, in memory or on disk, where ag_read finds it. Returns 0,
+ * AG_GONE, or what the body failed with.
+ */
+int response_await_body(struct ag_request *req);
+
 /* Gives back what the answer holds. */
 void response_release(struct ag_request *req);
 

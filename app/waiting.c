@@ -54,7 +54,7 @@ static void suspend(struct ag_task *task, enum waiting what)
 /* Where the request notes who waits for its client in this way; one can. */
 static struct ag_task **client_side(struct ag_request *req, enum waiting what)
 {
-	if (what == WAITING_BODY)
+	if (what == WAITING_BODY || what == WAITING_FEED)
 		return &req->reader;
 	return what == WAITING_END || what == WAITING_ROOM ? &req->writer : NULL;
 }

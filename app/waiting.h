@@ -21,6 +21,8 @@ enum waiting {
 	WAITING_END,     /* ag_write: the rest of the body, see send_piece */
 	WAITING_ROOM,    /* ag_write: the client to take what was sent */
 	WAITING_TIMER,   /* ag_sleep */
+	WAITING_PROCESS, /* a program: its output, its end, room in its input */
+	WAITING_FEED,    /* the same, or bytes of the body for it */
 	WAITING_QUEUE,   /* another task: a queue, a condition, a semaphore */
 	WAITING_TASKS,   /* ag_join: the end of a task it spawned */
 	WAITING_OFFLOAD, /* a thread that runs its function; whoever gives up waits for it too */

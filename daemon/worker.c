@@ -12,6 +12,7 @@
 #include <event2/event.h>
 
 #include "../app/async/async.h"
+#include "../app/async/subprocess.h"
 #include "apps.h"
 #include "background.h"
 #include "conn.h"
@@ -201,6 +202,7 @@ static void worker_stop(struct worker *worker)
 	}
 	async_stop(&worker->runtime);
 	listeners_close(worker);
+	subprocesses_stop(&worker->runtime);
 	worker_stop_logs(worker);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
 		event_del(&worker->signals[i]);

@@ -16,6 +16,7 @@ extern const struct builtin builtins[];
 void builtin_env(struct ag_app *app);
 void builtin_hello(struct ag_app *app);
 void builtin_echo(struct ag_app *app);
+void builtin_cgi(struct ag_app *app);
 void builtin_status(struct ag_app *app);
 
 #endif
