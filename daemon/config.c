@@ -441,7 +441,7 @@ static bool finish(struct build *build, const struct options *options)
 	*build->place = '\0';
 	if (!finish_admin(build, &config->admin))
 		return false;
-	if (config->app_count == 0 && options->action != OPTIONS_PRINT_CONFIG)
+	if (config->app_count == 0 && options->action <= OPTIONS_CHECK)
 		return build_fail(build,
 		        "no application; add [app main] with \"load\", or give one "
 		        "on the command line");

@@ -6,6 +6,7 @@
 
 #include "apps.h"
 #include "background.h"
+#include "command.h"
 #include "config.h"
 #include "log.h"
 #include "master.h"
@@ -176,8 +177,10 @@ static int look(const struct options *options)
 		return fail(EXIT_USAGE, error);
 	if (options->action == OPTIONS_CHECK)
 		status = check(config);
-	else
+	else if (options->action == OPTIONS_PRINT_CONFIG)
 		config_print(config, stdout);
+	else
+		status = command_run(options, config);
 	config_free(config);
 	return status;
 }

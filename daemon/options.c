@@ -8,7 +8,7 @@
 #include "config_keys.h"
 #include "options.h"
 
-enum { OPTION_PRINT_CONFIG = 256 };
+enum { OPTION_PRINT_CONFIG = 256, OPTION_ONCE };
 
 static const struct option long_options[] = {
 	{ "protocol", required_argument, NULL, 'P' },
@@ -24,6 +24,7 @@ static const struct option long_options[] = {
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "print-config", no_argument, NULL, OPTION_PRINT_CONFIG },
+	{ "once", no_argument, NULL, OPTION_ONCE },
 	{ 0 },
 };
 
@@ -33,6 +34,7 @@ static const struct option long_options[] = {
 static const char help[] =
         "usage: anygate [options] APP\n"
         "       anygate [options] -c FILE\n"
+        "       anygate status|reload|stop|reopen -c FILE\n"
         "APP is the path of a shared object or the name of an application compiled in.\n"
         "\n"
         "  -P, --protocol NAME      fastcgi, scgi, uwsgi, http or auto (default auto)\n"
@@ -50,6 +52,7 @@ static const char help[] =
         "  -u, --user NAME[:GROUP]  run as this user\n"
         "  -D, --debug              help in development\n"
         "      --print-config       print the effective configuration, then exit\n"
+        "      --once               with status: print it once\n"
         "  -V, --version            print the version, then exit\n"
         "  -h, --help               print this, then exit\n";
 
@@ -204,13 +207,45 @@ static bool take_option(struct options *options, int letter, char *error, size_t
 	case OPTION_PRINT_CONFIG:
 		options->action = OPTIONS_PRINT_CONFIG;
 		return true;
+	case OPTION_ONCE:
+		options->once = true;
+		return true;
 	default:
 		options->action = letter == 'V' ? OPTIONS_VERSION : OPTIONS_HELP;
 		return true;
 	}
 }
 
-/* What stands behind the options: APP. */
+static const struct {
+	const char *name;
+	enum options_action action;
+} commands[] = {
+	{ "status", OPTIONS_STATUS },
+	{ "reload", OPTIONS_RELOAD },
+	{ "stop", OPTIONS_STOP },
+	{ "reopen", OPTIONS_REOPEN },
+};
+
+/* A command in the place of APP becomes the action. */
+static bool take_command(struct options *options, char *error, size_t size)
+{
+	for (size_t i = 0; options->app && i < sizeof(commands) / sizeof(*commands); i++) {
+		if (strcmp(options->app, commands[i].name) != 0)
+			continue;
+		if (options->config_file && options->action == OPTIONS_RUN) {
+			options->action = commands[i].action;
+			options->app = NULL;
+			break;
+		}
+		snprintf(error, size, "%s is a command: it needs -c FILE, and no --check",
+		        options->app);
+		return false;
+	}
+	return !options->once || options->action == OPTIONS_STATUS ||
+	       refuse(error, size, "--once belongs to: anygate status -c FILE");
+}
+
+/* What stands behind the options: APP, or a command. */
 static bool take_app(struct options *options, int count, char **rest, char *error, size_t size)
 {
 	if (count > 1) {
@@ -219,6 +254,8 @@ static bool take_app(struct options *options, int count, char **rest, char *erro
 	}
 	if (count == 1)
 		options->app = rest[0];
+	if (!take_command(options, error, size))
+		return false;
 	if (options->app || options->config_file || options->action == OPTIONS_PRINT_CONFIG)
 		return true;
 	return refuse(error, size,

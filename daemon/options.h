@@ -14,6 +14,10 @@ enum options_action {
 	OPTIONS_PRINT_CONFIG, /* --print-config */
 	OPTIONS_HELP,         /* -h */
 	OPTIONS_VERSION,      /* -V */
+	OPTIONS_STATUS,       /* the commands: see command.h */
+	OPTIONS_RELOAD,
+	OPTIONS_STOP,
+	OPTIONS_REOPEN,
 };
 
 /* A key set on the command line, by -s or by an option of its own. */
@@ -26,6 +30,7 @@ struct option_value {
 struct options {
 	enum options_action action;
 	bool debug;
+	bool once;       /* --once */
 	char **argv;     /* all of it */
 	int start;       /* the directory it was started in, to which relative paths belong */
 	const char *app; /* argv's, or NULL */

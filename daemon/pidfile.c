@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -105,6 +106,32 @@ bool pidfile_write(const struct pidfile *pidfile)
 		return true;
 	return ftruncate(pidfile->fd, 0) == 0 &&
 	       pwrite(pidfile->fd, text, (size_t)length, 0) == length;
+}
+
+pid_t pidfile_holder(const char *path, char *error, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	char text[32] = "";
+	bool locked = false;
+
+	if (fd < 0) {
+		snprintf(error, size,
+		        errno == ENOENT ? "no anygate runs: there is no %s"
+		                        : "can't open the pidfile %s",
+		        path);
+		return -1;
+	}
+	locked = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+	if (locked)
+		read_holder(fd, text, sizeof(text));
+	close(fd);
+	if (*text)
+		return (pid_t)strtol(text, NULL, 10);
+	snprintf(error, size,
+	        locked ? "the anygate that has locked %s does not serve yet"
+	               : "no anygate runs: %s is not locked",
+	        path);
+	return -1;
 }
 
 void pidfile_close(struct pidfile *pidfile)

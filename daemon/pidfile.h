@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 struct pidfile {
 	const char *path; /* not owned; NULL: none */
@@ -37,6 +38,12 @@ int pidfile_pass(const struct pidfile *pidfile, bool pass);
 
 /* Replaces the content by this process's id. False with errno. */
 bool pidfile_write(const struct pidfile *pidfile);
+
+/*
+ * The id of the daemon that holds the file, for another process. -1 with one line in `error`: there
+ * is none, or it does not serve yet.
+ */
+pid_t pidfile_holder(const char *path, char *error, size_t size);
 
 /* Closes the descriptor and leaves the file: in a process that is not the daemon. */
 void pidfile_close(struct pidfile *pidfile);

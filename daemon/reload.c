@@ -21,6 +21,7 @@ static void warn_fixed(const struct daemon_config *now, const struct daemon_conf
 /* After an upgrade, the former program goes on. */
 static void tell_failure(struct master *master, const char *why)
 {
+	snprintf(master->board->failure, sizeof(master->board->failure), "%s", why);
 	count_up(&master->board->failed_reloads, 1);
 	if (master->upgrade.previous >= 0)
 		upgrade_undo(master, why);

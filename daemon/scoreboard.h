@@ -64,6 +64,7 @@ struct scoreboard {
 	uint32_t wanted; /* workers that should serve */
 	uint64_t deaths; /* workers that died by a signal or a status other than 0 */
 	uint64_t reloads, failed_reloads, upgrades, recycled, killed; /* killed: by the watchdog */
+	char failure[256];     /* why the last reload failed, in one line */
 	struct counters ended; /* of workers that are gone; written by the master alone */
 	struct slot slots[];
 };

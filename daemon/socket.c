@@ -134,6 +134,28 @@ static socklen_t tcp_address(const struct listen_address *where, struct sockaddr
 	return sizeof(*v6);
 }
 
+int socket_connect(const struct listen_address *where, const struct timeval *patience)
+{
+	struct sockaddr_storage address = { .ss_family = AF_UNIX };
+	struct sockaddr_un *un = (struct sockaddr_un *)&address;
+	socklen_t length = sizeof(*un);
+
+	if (where->kind == ADDRESS_TCP)
+		length = tcp_address(where, &address);
+	else
+		snprintf(un->sun_path, sizeof(un->sun_path), "%s", where->path);
+	int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, patience, sizeof(*patience));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, patience, sizeof(*patience));
+	if (connect(fd, (struct sockaddr *)&address, length) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
 static bool open_tcp(
         struct bound *bound, const struct listen_config *config, char *error, size_t size)
 {

@@ -31,6 +31,12 @@ bool socket_renew(
 /* Closes, and removes a Unix socket of ours. */
 void socket_close(struct bound *bound);
 
+/*
+ * Connects to where somebody listens, other than a descriptor; nothing on that socket takes longer
+ * than `patience`. -1 with errno.
+ */
+int socket_connect(const struct listen_address *where, const struct timeval *patience);
+
 /* Whether the descriptor is a listening stream socket. */
 bool socket_listens(int fd);
 

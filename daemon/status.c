@@ -100,6 +100,7 @@ static void read_board(struct status *status, const struct scoreboard *board)
 	status->upgrades = count_read(&board->upgrades);
 	status->recycled = count_read(&board->recycled);
 	status->killed = count_read(&board->killed);
+	memcpy(status->failure, board->failure, sizeof(status->failure) - 1);
 	scoreboard_total(board, &status->total);
 }
 

@@ -24,6 +24,7 @@ struct status {
 	uint64_t now, uptime; /* ms */
 	unsigned generation, wanted;
 	uint64_t deaths, reloads, failed_reloads, upgrades, recycled, killed;
+	char failure[256]; /* why the last reload failed; "": none has */
 	uint64_t connections, in_flight;
 	struct counters total; /* of workers that are gone, too */
 	size_t count;

@@ -96,12 +96,13 @@ void status_write_json(const struct status *status, struct ag_request *req)
 	ag_printf(req,
 	        "{\"daemon\":{\"version\":\"%s\",\"pid\":%d,\"uptime_ms\":%llu,\"generation\":%u,"
 	        "\"wanted\":%u,\"deaths\":%llu,\"reloads\":%llu,\"failed_reloads\":%llu,"
-	        "\"upgrades\":%llu,\"recycled\":%llu,\"killed\":%llu}",
+	        "\"upgrades\":%llu,\"recycled\":%llu,\"killed\":%llu,\"failure\":",
 	        ANYGATE_VERSION, (int)status->pid, (ull)status->uptime, status->generation,
 	        status->wanted, (ull)status->deaths, (ull)status->reloads,
 	        (ull)status->failed_reloads, (ull)status->upgrades, (ull)status->recycled,
 	        (ull)status->killed);
-	ag_printf(req, ",\"totals\":{\"connections\":%llu,\"in_flight\":%llu",
+	ag_json(req, status->failure);
+	ag_printf(req, "},\"totals\":{\"connections\":%llu,\"in_flight\":%llu",
 	        (ull)status->connections, (ull)status->in_flight);
 	write_counters(req, &status->total);
 	ag_puts(req, "},\"workers\":[");

@@ -24,7 +24,7 @@ static void write_load(struct ag_request *req, const struct counters *counters,
 static void write_plain(struct ag_request *req, const char *text)
 {
 	for (; *text; text++)
-		ag_write(req, *text > ' ' && *text < 0x7f ? text : "?", 1);
+		ag_write(req, *text >= ' ' && *text < 0x7f ? text : "?", 1);
 }
 
 static void write_worker(struct ag_request *req, const struct worker_status *worker)
@@ -49,12 +49,13 @@ void status_write_text(const struct status *status, struct ag_request *req)
 	ag_printf(req,
 	        "daemon\tversion=%s\tpid=%d\tnow=%llu\tuptime=%llu\tgeneration=%u\twanted=%u\t"
 	        "deaths=%llu\treloads=%llu\tfailed_reloads=%llu\tupgrades=%llu\trecycled=%llu\t"
-	        "killed=%llu\n",
+	        "killed=%llu\tfailure=",
 	        ANYGATE_VERSION, (int)status->pid, (ull)status->now, (ull)status->uptime,
 	        status->generation, status->wanted, (ull)status->deaths, (ull)status->reloads,
 	        (ull)status->failed_reloads, (ull)status->upgrades, (ull)status->recycled,
 	        (ull)status->killed);
-	ag_puts(req, "total");
+	write_plain(req, status->failure);
+	ag_puts(req, "\ntotal");
 	write_load(req, &status->total, status->connections, status->in_flight);
 	ag_puts(req, "\n");
 	for (size_t i = 0; i < status->count; i++)

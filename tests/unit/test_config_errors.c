@@ -21,6 +21,13 @@ static const struct error_row option_errors[] = {
 	      "FILE" },
 	{ "-t", "nothing to run; give APP (a shared object, or a built-in such as hello) or -c "
 	        "FILE" },
+	{ "status", "status is a command: it needs -c FILE, and no --check" },
+	{ "reload|-p|/tmp/pid", "reload is a command: it needs -c FILE, and no --check" },
+	{ "-t|stop|-c|/dev/null", "stop is a command: it needs -c FILE, and no --check" },
+	{ "--print-config|reopen|-c|/dev/null",
+	        "reopen is a command: it needs -c FILE, and no --check" },
+	{ "--once|hello", "--once belongs to: anygate status -c FILE" },
+	{ "reload|--once|-c|/dev/null", "--once belongs to: anygate status -c FILE" },
 	{ "a|b", "unexpected argument \"b\" after \"a\"" },
 	{ "--wrokers|2|hello", "unknown option --wrokers; did you mean --workers?" },
 	{ "--wrokers=2|hello", "unknown option --wrokers; did you mean --workers?" },
