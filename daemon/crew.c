@@ -32,6 +32,7 @@ static void leave_master(struct master *master)
 		if (child->control >= 0)
 			close(child->control);
 	close(master->signal_fd);
+	master->start->on_forked(master->start->data);
 	sigprocmask(SIG_UNBLOCK, &master->signals, NULL);
 }
 

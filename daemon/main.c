@@ -10,6 +10,7 @@
 #include "config.h"
 #include "log.h"
 #include "master.h"
+#include "notify.h"
 #include "options.h"
 #include "pidfile.h"
 #include "privileges.h"
@@ -57,6 +58,19 @@ static void on_ready(void *data, const struct generation *generation)
 		background_announce(daemon->announce);
 	log_follow_stderr();
 	daemon->announce = -1;
+	notify_ready("Ready");
+}
+
+/* A worker holds neither the lock nor the parent: both go with the master. */
+static void on_forked(void *data)
+{
+	struct daemon *daemon = data;
+
+	pidfile_close(&daemon->pidfile);
+	if (daemon->announce >= 0)
+		close(daemon->announce);
+	daemon->announce = -1;
+	notify_forget();
 }
 
 static bool daemonize(struct daemon *daemon, const struct config *config)
@@ -120,7 +134,9 @@ static struct generation *parse_former(
 
 static int serve(struct daemon *daemon)
 {
-	struct master_start start = { .options = &daemon->options, .on_ready = on_ready };
+	struct master_start start = {
+		.options = &daemon->options, .on_ready = on_ready, .on_forked = on_forked
+	};
 	char error[CONFIG_ERROR_MAX];
 	bool ready;
 

@@ -11,6 +11,7 @@
 #include "crash.h"
 #include "log.h"
 #include "master_private.h"
+#include "notify.h"
 
 /* Deaths in a row that are answered at once; after that one start a second. */
 #define FAST_RESTARTS 5
@@ -160,6 +161,8 @@ static void stop(struct master *master, int signal)
 	bool now = signal == SIGINT || master->stopping;
 	const struct generation *generation = master->now ? master->now : master->next;
 
+	if (!master->stopping)
+		notify_stopping();
 	children_signal(master, now ? SIGINT : SIGTERM);
 	master->kill_at = now_ms() + KILL_AFTER_MS +
 	                  (now ? 0 : generation->config->daemon.graceful_timeout);
@@ -220,6 +223,7 @@ static int next_due(const struct master *master)
 	uint64_t now = now_ms(), next = now + 3600000;
 
 	earlier(&next, master->look_at);
+	earlier(&next, master->tell_at);
 	if (master->stopping)
 		earlier(&next, master->kill_at);
 	if (master->due > now && !master->stopping)
@@ -261,6 +265,17 @@ static void wait_for_events(struct master *master)
 	children_reap(master);
 }
 
+/* A sign of life for the service manager, where it wants one. */
+static void tell_manager(struct master *master)
+{
+	uint64_t interval = notify_watchdog_interval(), now = now_ms();
+
+	if (!interval || now < master->tell_at)
+		return;
+	notify_watchdog();
+	master->tell_at = now + interval;
+}
+
 static void loop(struct master *master)
 {
 	while (!master->stopping || master->children) {
@@ -273,6 +288,7 @@ static void loop(struct master *master)
 		if (!master->stopping)
 			upgrade_step(master);
 		master->look_at = watchdog_step(master);
+		tell_manager(master);
 		wait_for_events(master);
 		kill_late(master);
 	}
@@ -342,8 +358,7 @@ int master_run(const struct master_start *start)
 		.last_generation = start->first->number,
 		.pidfile = start->pidfile,
 		.upgrade = { .previous = -1 },
-		.on_ready = start->on_ready,
-		.data = start->data,
+		.start = start,
 	};
 
 	signal(SIGPIPE, SIG_IGN);

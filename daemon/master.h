@@ -22,6 +22,7 @@ struct master_start {
 	int pidfile;                   /* its descriptor, or -1 */
 	/* Called once, when all workers of the first start can answer. */
 	void (*on_ready)(void *data, const struct generation *generation);
+	void (*on_forked)(void *data); /* in each child, before anything else: what is not its */
 	void *data;
 };
 

@@ -69,13 +69,13 @@ struct master {
 	uint64_t admin_due;
 	uint64_t take_over; /* ms: when `next` becomes `now`; 0: not all of it is ready */
 	uint64_t look_at;   /* ms: when the watchdog looks again */
+	uint64_t tell_at;   /* ms: when the service manager hears of us; 0: never */
 	uint64_t kill_at;   /* ms; when stopping */
 	bool stopping;
 	bool reload_again; /* asked for while another was on its way */
 	bool handing_over; /* `now` serves, but an old worker may still accept */
 	int status;        /* to exit with */
-	void (*on_ready)(void *data, const struct generation *generation);
-	void *data;
+	const struct master_start *start;
 };
 
 /* CLOCK_MONOTONIC in ms. */

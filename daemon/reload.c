@@ -10,6 +10,7 @@
 
 #include "log.h"
 #include "master_private.h"
+#include "notify.h"
 
 /* Told once for each change that only a restart brings about. */
 static void warn_fixed(const struct daemon_config *now, const struct daemon_config *next)
@@ -27,6 +28,7 @@ static void tell_failure(struct master *master, const char *why)
 		upgrade_undo(master, why);
 	log_line(LOG_LEVEL_ERROR, "not reloaded: %s; generation %u goes on", why,
 	        master->now->number);
+	notify_ready("Ready; the last reload came to nothing");
 }
 
 static bool same_logs(const struct generation *one, const struct generation *other)
@@ -44,15 +46,15 @@ static bool change_logs(
 	return same_logs(master->now, next) || generation_open_logs(next, error, size);
 }
 
-/* Back to those of the generation that goes on; it has opened them before. */
-static void restore_logs(const struct master *master, const struct generation *next)
+/* Back to the logs and the directory of the generation that goes on; it has opened them before. */
+static void restore(const struct master *master, const struct generation *next)
 {
 	const struct generation *now = master->now;
-	char error[CONFIG_ERROR_MAX];
+	char error[CONFIG_ERROR_MAX] = "can't go back to where it was started";
 
-	if (same_logs(now, next) || fchdir(master->options->start) < 0)
-		return;
-	if (!generation_open_logs(now, error, sizeof(error)) ||
+	if (fchdir(master->options->start) < 0 ||
+	        (next && !same_logs(now, next) &&
+	                !generation_open_logs(now, error, sizeof(error))) ||
 	        !generation_enter(now->config, error, sizeof(error)))
 		log_line(LOG_LEVEL_ERROR, "%s", error);
 }
@@ -66,11 +68,11 @@ void reload_begin(struct master *master)
 		master->reload_again = true;
 		return;
 	}
+	notify_reloading();
 	next = generation_parse(master->options, error, sizeof(error));
 	if (!next || !change_logs(master, next, error, sizeof(error)) ||
 	        !generation_open(next, master->now, error, sizeof(error))) {
-		if (next)
-			restore_logs(master, next);
+		restore(master, next);
 		generation_free(next, master->now);
 		tell_failure(master, error);
 		return;
@@ -107,7 +109,7 @@ void reload_abandon(struct master *master, const char *why)
 
 	end_generation(master, failed->number);
 	master->next = NULL;
-	restore_logs(master, failed);
+	restore(master, failed);
 	generation_free(failed, master->now);
 	tell_failure(master, why);
 	again(master);
@@ -129,7 +131,7 @@ static void take_over(struct master *master)
 		upgrade_done(master);
 		master->handing_over = true;
 	} else {
-		master->on_ready(master->data, master->now);
+		master->start->on_ready(master->start->data, master->now);
 	}
 	again(master);
 }
@@ -143,6 +145,7 @@ void reload_report(struct master *master)
 			return;
 	master->handing_over = false;
 	log_line(LOG_LEVEL_INFO, "reloaded: generation %u serves", master->now->number);
+	notify_ready("Ready");
 }
 
 static void refuse_start(struct master *master)
