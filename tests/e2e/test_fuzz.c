@@ -87,6 +87,11 @@ Test(fuzz, proxy)
 	run("proxy");
 }
 
+Test(fuzz, forwarded)
+{
+	run("forwarded");
+}
+
 Test(fuzz, request)
 {
 	run("request");
