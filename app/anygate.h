@@ -96,6 +96,25 @@ void ag_post(struct ag_app *app, const char *pattern, ag_handler *handler);
 /* The key of this application's configuration section [app NAME], or `fallback`. */
 const char *ag_config(struct ag_app *app, const char *key, const char *fallback);
 
+/* What runs in a task of its own: gets the request and its argument. */
+typedef int ag_function(struct ag_request *req, void *argument);
+
+/*
+ * Calls `function` in every worker, in a task for which nobody has asked: each `ms` milliseconds,
+ * or as a worker begins, before its first request, or as it ends, after its last, for
+ * daemon.graceful_timeout at most. It may wait. Where the last call has not returned, the next time
+ * is passed over; a result other than 0 makes it the last. A worker whose start hook returns
+ * something else than 0 does not serve, nor does the daemon then. Start hooks run one after
+ * another in the order in which they are registered, stop hooks the other way round.
+ *
+ * `req` is a request of which nothing was asked and that gets no answer: ag_method is "TASK",
+ * ag_path "/every", "/start" or "/stop"; ag_read returns 0, ag_write AG_GONE. Calls that wait,
+ * ag_spawn, ag_alloc and ag_log are as for any other. When the worker ends, waits end with AG_GONE.
+ */
+void ag_every(struct ag_app *app, unsigned ms, ag_function *function, void *argument);
+void ag_on_start(struct ag_app *app, ag_function *function, void *argument);
+void ag_on_stop(struct ag_app *app, ag_function *function, void *argument);
+
 /* Fails the load: anygate prints the line and does not start. Only the first call counts. */
 void ag_fail(struct ag_app *app, const char *format, ...) AG_PRINTF(2, 3);
 
@@ -213,11 +232,21 @@ int ag_status(struct ag_request *req, int status);
 
 /* ---- waiting, memory, log ---- */
 
-/* Suspends for `ms` milliseconds. Returns 0, or AG_GONE at once when the client goes away. */
+/* For `ms`: as long as it takes. */
+#define AG_FOREVER (~0U)
+
+/* Suspends for `ms` milliseconds. Returns 0, or at once AG_GONE when the client goes away. */
 int ag_sleep(struct ag_request *req, unsigned ms);
 
-/* What runs in a task of its own: gets the request and the argument; the result is its caller's. */
-typedef int ag_function(struct ag_request *req, void *argument);
+/*
+ * From now on the request has `ms` milliseconds: then whatever its tasks wait for ends with
+ * AG_TIMEOUT, and so do all later waits, and the answer is 504 unless some of it was sent already,
+ * which is cut short then. It takes the place of daemon.request_timeout, whether sooner or later;
+ * with 0 that is in force again, and what was timed out may go on, so a handler can give an answer
+ * of its own. Each call begins anew. A handler that keeps the processor is not ended by it. Never
+ * suspends. Returns 0, AG_NOMEM, or AG_INVALID outside of the request's tasks.
+ */
+int ag_deadline(struct ag_request *req, unsigned ms);
 
 /*
  * Starts a task of this request: `function` runs on a stack of its own whenever others wait, and

@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "async/async.h"
 #include "path.h"
 #include "response.h"
 #include "router.h"
@@ -50,6 +51,7 @@ void request_free(struct ag_request *req)
 	struct arena arena = req->arena;
 
 	assert(req->handler.waiting == WAITING_NOT && TAILQ_EMPTY(&req->tasks));
+	async_forget(req);
 	free(req->body);
 	spool_free(&req->spool);
 	response_release(req);
@@ -470,7 +472,7 @@ bool request_is_late(const struct ag_request *req, uint64_t limit)
 {
 	bool own = req->handler.waiting != WAITING_NOT && !req->reader && !req->writer;
 
-	return own && !req->late && !req->head_sent && req->fed && req->fed <= limit;
+	return own && !req->late && !req->timed && !req->head_sent && req->fed && req->fed <= limit;
 }
 
 void request_late(struct ag_request *req)

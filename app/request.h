@@ -20,6 +20,7 @@
 
 struct async;
 struct event_base;
+struct expiry;
 struct subprocess;
 
 /* What the requests of one worker share. */
@@ -43,6 +44,8 @@ struct runtime {
 	uint64_t now; /* us, CLOCK_MONOTONIC, not long ago; 0: nobody keeps it */
 	/* is told, on the worker's own stack, that `current` has changed; or NULL */
 	void (*switched)(struct runtime *runtime);
+	/* what a task without a client says, for the error log; or NULL */
+	void (*log)(struct ag_request *req, const char *line);
 };
 
 /* An answer's head, as the application wants it. `fields` are ready "Name: value\r\n" lines. */
@@ -129,7 +132,9 @@ struct ag_request {
 	struct ag_task *reader; /* waits for the body, to read it; or NULL */
 	struct ag_task *writer; /* waits for the client, to write; or NULL */
 	bool late;              /* it has taken too long: no wait waits any more */
-	bool expired;           /* the same by ag_deadline, which may take it back */
+	struct expiry *expiry;  /* ag_deadline's timer, once there was one */
+	bool timed;             /* ... which runs, or has run out: */
+	bool expired;           /* no wait waits any more, unless it is taken back */
 	bool done;              /* the handler has returned */
 	bool gone;              /* the client went away, perhaps only for reading */
 	bool broken;            /* nothing can be sent any more */

@@ -461,6 +461,8 @@ void response_finish(struct ag_request *req, int status)
 {
 	int64_t length = -1;
 
+	if (req->expired && !req->refused)
+		req->refused = 504;
 	if (!req->head_sent) {
 		settle(req, status);
 		length = req->is_head && req->announced >= 0 ? req->announced

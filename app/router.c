@@ -248,6 +248,7 @@ void app_free(struct ag_app *app)
 	if (!app)
 		return;
 	route_free(app->root);
+	hooks_free(app);
 	for (size_t i = 0; i < app->setting_count; i++) {
 		free((char *)app->settings[i].key);
 		free((char *)app->settings[i].value);

@@ -26,6 +26,16 @@ struct setting {
 };
 
 struct status_source;
+enum hook_kind { HOOK_START, HOOK_STOP, HOOK_EVERY };
+
+/* A function that is called though nobody has asked. */
+struct hook {
+	struct hook *next;
+	enum hook_kind kind;
+	unsigned ms; /* between two calls, HOOK_EVERY */
+	ag_function *function;
+	void *argument;
+};
 
 struct ag_app {
 	char *name;         /* of its section, "main" from the command line */
@@ -37,6 +47,7 @@ struct ag_app {
 	const struct status_source *status; /* of builtin/status.c; NULL: it can't be loaded */
 	void *library;                      /* dlopen's, or NULL */
 	char *error;                        /* the first ag_fail or bad pattern, or NULL */
+	struct hook *hooks;                 /* in the order in which they were registered */
 	bool debug;
 };
 
@@ -50,6 +61,7 @@ struct host {
  */
 struct ag_app *app_new(const char *name, const char *mount, const char *host);
 void app_free(struct ag_app *app);
+void hooks_free(struct ag_app *app);
 void app_setting(struct ag_app *app, const char *key, const char *value);
 
 /* What route_find found. */

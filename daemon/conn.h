@@ -30,6 +30,9 @@ void conn_cut(struct conn *conn);
  */
 bool conn_end_late(struct conn *conn, uint64_t limit);
 
+/* A line of a handler, or of a task that has no client, for the error log. */
+void conn_log_said(struct ag_request *req, const char *line);
+
 /* The next of the worker's list. */
 struct conn *conn_next(const struct conn *conn);
 

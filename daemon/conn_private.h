@@ -70,9 +70,6 @@ struct sockaddr_storage conn_peer(const struct conn *conn);
 
 /* ---- conn_log.c: what the logs say of its requests ---- */
 
-/* What a handler has to say. */
-void conn_log_said(struct ag_request *req, const char *line);
-
 /* The request is over: once for each. */
 void conn_log_end(const struct conn *conn, struct ag_request *req);
 

@@ -196,12 +196,13 @@ static bool control_watch(struct worker *worker, int fd)
 
 static void worker_stop(struct worker *worker)
 {
+	listeners_close(worker);
 	for (struct conn *conn = worker->conns, *next; conn; conn = next) {
 		next = conn_next(conn);
 		conn_cut(conn);
 	}
-	async_stop(&worker->runtime);
-	listeners_close(worker);
+	evtimer_del(&worker->cut);
+	async_stop(&worker->runtime, worker->config->daemon.graceful_timeout);
 	subprocesses_stop(&worker->runtime);
 	worker_stop_logs(worker);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
@@ -211,7 +212,6 @@ static void worker_stop(struct worker *worker)
 	upkeep_stop(worker);
 	evtimer_del(&worker->tidy);
 	evtimer_del(&worker->resume);
-	evtimer_del(&worker->cut);
 	task_pool_free(&worker->runtime.tasks);
 	block_pool_free(&worker->runtime.blocks);
 	block_pool_free(&worker->runtime.buffers);
@@ -273,6 +273,7 @@ static void add_deadlines(struct worker *worker)
 	shed_start(worker);
 }
 
+/* All but the listeners, which come when the applications have begun. */
 static bool worker_start(struct worker *worker, const struct worker_start *start)
 {
 	worker->base = base_new();
@@ -280,6 +281,7 @@ static bool worker_start(struct worker *worker, const struct worker_start *start
 	worker->output = malloc(WORKER_OUTPUT);
 	worker->runtime.base = worker->base;
 	worker->runtime.limits = &worker->config->limits;
+	worker->runtime.log = conn_log_said;
 	task_pool_init(&worker->runtime.tasks, worker->config->daemon.stack_size);
 	if (!worker->base || !worker->scratch || !worker->output ||
 	        !async_start(&worker->runtime) || !deadlines_init(&worker->clock, worker->base) ||
@@ -289,8 +291,8 @@ static bool worker_start(struct worker *worker, const struct worker_start *start
 	evtimer_assign(&worker->tidy, worker->base, on_tidy, worker);
 	evtimer_assign(&worker->resume, worker->base, on_resume, worker);
 	evtimer_assign(&worker->cut, worker->base, on_cut, worker);
-	return upkeep_start(worker) && listeners_open(worker, start->bound, start->bound_count) &&
-	       signals_watch(worker) && control_watch(worker, start->control);
+	return upkeep_start(worker) && signals_watch(worker) &&
+	       control_watch(worker, start->control);
 }
 
 /* Without its master a worker finishes what it has and goes. */
@@ -313,6 +315,31 @@ static int fail_start(const struct worker_start *start, int status, const char *
 {
 	control_send(start->control, CONTROL_FAILED, why);
 	return status;
+}
+
+/* Has the applications begin, and lets requests in; false when that failed, which was told. */
+static bool serve(struct worker *worker, const struct worker_start *start)
+{
+	char error[512];
+
+	if (!async_begin(&worker->runtime, error, sizeof(error))) {
+		fail_start(start, 1, error);
+		return false;
+	}
+	if (worker->draining)
+		return true;
+	if (!listeners_open(worker, start->bound, start->bound_count)) {
+		snprintf(error, sizeof(error), "a worker can't start: %s", strerror(errno));
+		fail_start(start, 1, error);
+		return false;
+	}
+	if (start->config->daemon.daemonize && background_leave_terminal())
+		log_follow_stderr();
+	tally_serve(worker);
+	/* a master that does not listen any more wants no worker */
+	if (control_send(start->control, CONTROL_READY, NULL))
+		loop(worker);
+	return true;
 }
 
 int worker_run(const struct worker_start *start)
@@ -339,14 +366,10 @@ int worker_run(const struct worker_start *start)
 		return fail_start(start, 1, error);
 	}
 	follow_master(master);
-	if (start->config->daemon.daemonize && background_leave_terminal())
-		log_follow_stderr();
-	tally_serve(&worker);
-	/* a master that does not listen any more wants no worker */
-	if (control_send(start->control, CONTROL_READY, NULL))
-		loop(&worker);
+	int status = serve(&worker, start) ? 0 : 1;
+
 	worker_stop(&worker);
 	crash_forget();
 	close(start->control);
-	return 0;
+	return status;
 }

@@ -50,20 +50,28 @@ bool async_start(struct runtime *runtime)
 		return false;
 	async->runtime = runtime;
 	TAILQ_INIT(&async->turns);
+	TAILQ_INIT(&async->background);
 	evtimer_assign(&async->turn, runtime->base, on_turn, async);
 	runtime->async = async;
 	return true;
 }
 
-void async_stop(struct runtime *runtime)
+void async_drain(struct async *async)
+{
+	while (!TAILQ_EMPTY(&async->turns))
+		take_turns(async);
+	evtimer_del(&async->turn);
+}
+
+void async_stop(struct runtime *runtime, unsigned ms)
 {
 	struct async *async = runtime->async;
 
 	if (!async)
 		return;
-	while (!TAILQ_EMPTY(&async->turns))
-		take_turns(async);
-	evtimer_del(&async->turn);
+	async_drain(async);
+	periodics_stop(async);
+	hooks_stop(async, ms);
 	free(async);
 	runtime->async = NULL;
 	block_pool_free(&runtime->task_blocks);

@@ -14,11 +14,23 @@ struct async;
 /* runtime->base must be set. False: no memory. */
 bool async_start(struct runtime *runtime);
 
-/* Runs what still waits for its turn or for a thread, and ends. Every client must be gone. */
-void async_stop(struct runtime *runtime);
+/*
+ * Runs what applications have for a worker's begin, each to its end, and starts their timers. False
+ * with a line in `error`: one of them says that the worker can't serve.
+ */
+bool async_begin(struct runtime *runtime, char *error, size_t size);
+
+/*
+ * Runs what still waits for its turn or for a thread, then what applications have for a worker's
+ * end, for `ms` at most, and ends. Every client must be gone.
+ */
+void async_stop(struct runtime *runtime, unsigned ms);
 
 /* The task goes on in the next turn of the loop. */
 void async_turn(struct runtime *runtime, struct ag_task *task);
+
+/* The request is over: it has no deadline any more. */
+void async_forget(struct ag_request *req);
 
 /* Takes back a function that no thread has begun; false: one runs it. */
 bool async_withdraw(struct ag_task *task);

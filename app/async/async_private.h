@@ -7,10 +7,46 @@
 #include "../request.h"
 #include "async.h"
 
+struct periodic;
+TAILQ_HEAD(background_list, background);
+
 struct async {
 	struct runtime *runtime;
 	struct event turn; /* due at once where `turns` has somebody */
 	struct task_list turns;
+	struct background_list background;
+	struct periodic *periodics;
+	bool begun; /* the applications' start hooks have ended well */
 };
+
+/* ---- timer.c ---- */
+
+/*
+ * Suspends like request_wait, but for `ms` at most: the answer is `over` then. AG_FOREVER: as long
+ * as it takes.
+ */
+int async_wait(struct ag_request *req, enum waiting what, unsigned ms, int over);
+
+/* ---- background.c ---- */
+
+/*
+ * Runs a function in a task for which nobody has asked; `name` is its REQUEST_URI. over(to, result)
+ * is called when it has returned, perhaps before this has. False: no memory, nothing ran.
+ */
+bool background_start(struct async *async, const char *name, ag_function *function, void *argument,
+        void (*over)(void *to, int result), void *to);
+
+/* Ends what they wait for. */
+void background_end(struct async *async);
+
+/* ---- hooks.c ---- */
+
+void periodics_stop(struct async *async);
+
+/* Runs the applications' functions for the worker's end, for `ms` in all. */
+void hooks_stop(struct async *async, unsigned ms);
+
+/* Everybody's turn, until nobody waits for one, or for a thread. */
+void async_drain(struct async *async);
 
 #endif

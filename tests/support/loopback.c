@@ -111,7 +111,7 @@ void loopback_close(struct loopback *loop)
 	forget_answer(loop);
 	for (size_t i = 0; i < loop->host.count; i++)
 		app_free(loop->apps[i]);
-	async_stop(&loop->runtime);
+	async_stop(&loop->runtime, 0);
 	task_pool_free(&loop->runtime.tasks);
 	cr_assert_eq(loop->runtime.tasks.mapped, 0, "a stack is left");
 	block_pool_free(&loop->runtime.blocks);

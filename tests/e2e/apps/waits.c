@@ -1,0 +1,94 @@
+/*
+ * Waits in every way there is, until the client goes away, and tells what the wait answered then.
+ * Counts in statics: one worker only.
+ *
+ *	GET /deadline?ms=, /sleep, /join, /left   wait
+ *	GET /begun/:n   waits until there were n of them
+ *	GET /ended/:n   waits until n have ended, and says what the last one was told
+ */
+#include <anygate.h>
+#include <stdlib.h>
+
+static int begun, ended, told;
+
+/* What has been waited for came to this. */
+static int over(int answer)
+{
+	told = answer;
+	ended++;
+	return 200;
+}
+
+static int wait_sleep(struct ag_request *req)
+{
+	begun++;
+	return over(ag_sleep(req, AG_FOREVER));
+}
+
+static int wait_deadline(struct ag_request *req)
+{
+	begun++;
+	ag_deadline(req, (unsigned)atoi(ag_arg(req, "ms", "0")));
+	return over(ag_sleep(req, AG_FOREVER));
+}
+
+static int sleeps(struct ag_request *req, void *argument)
+{
+	return *(int *)argument = ag_sleep(req, AG_FOREVER);
+}
+
+static int wait_join(struct ag_request *req)
+{
+	int answer = 0;
+	struct ag_task *task = ag_spawn(req, sleeps, &answer);
+
+	begun++;
+	return over(ag_join(req, task, NULL));
+}
+
+/* The handler is over; what it left is still to hear of it. */
+static int sleeps_on(struct ag_request *req, void *argument)
+{
+	(void)argument;
+	begun++;
+	return over(ag_sleep(req, AG_FOREVER));
+}
+
+static int wait_left(struct ag_request *req)
+{
+	ag_spawn(req, sleeps_on, NULL);
+	ag_sleep(req, AG_FOREVER);
+	return 200;
+}
+
+/* ---- what came of it ---- */
+
+/* Until the counter is at what the path asks for, or two minutes have gone. */
+static int wait_for(struct ag_request *req, const int *counter)
+{
+	for (int left = 12000; *counter < atoi(ag_param(req, "n")) && left; left--)
+		if (ag_sleep(req, 10) < 0)
+			return 500;
+	ag_printf(req, "%d", told);
+	return 200;
+}
+
+static int wait_begun(struct ag_request *req)
+{
+	return wait_for(req, &begun);
+}
+
+static int wait_ended(struct ag_request *req)
+{
+	return wait_for(req, &ended);
+}
+
+AG_APP(app)
+{
+	ag_get(app, "/sleep", wait_sleep);
+	ag_get(app, "/deadline", wait_deadline);
+	ag_get(app, "/join", wait_join);
+	ag_get(app, "/left", wait_left);
+	ag_get(app, "/begun/:n", wait_begun);
+	ag_get(app, "/ended/:n", wait_ended);
+}

@@ -1,0 +1,176 @@
+/* What handlers wait for, in the daemon: clients that go away, deadlines, hooks. */
+#include "../support/client.h"
+#include "../support/daemon.h"
+#include "../support/support.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+SUITE(waits);
+
+#define LOCAL "-w", "1", "-l", "127.0.0.1:0"
+
+static const char *const gates[] = { "http", "fastcgi", "scgi", "uwsgi" };
+
+static void build(struct bytes *out, const char *gate, const char *target)
+{
+	const char *const variables[] = { "REQUEST_METHOD", "GET", "REQUEST_URI", target,
+		"SERVER_PROTOCOL", "HTTP/1.1", NULL };
+
+	if (strcmp(gate, "http") == 0)
+		http_build(out, "GET", target, NULL, NULL, 0);
+	else if (strcmp(gate, "fastcgi") == 0)
+		fastcgi_build(out, 1, 0, variables, NULL, 0);
+	else
+		(strcmp(gate, "scgi") == 0 ? scgi_build : uwsgi_build)(out, variables, NULL, 0);
+}
+
+static void check_get(const char *address, int status, const char *body, const char *format, ...)
+{
+	struct response response;
+	char target[64];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(target, sizeof(target), format, arguments);
+	va_end(arguments);
+	http_get(address, target, &response);
+	cr_expect_eq(response.status, status, "%s: %d", target, response.status);
+	if (body)
+		cr_expect_str_eq(response.body.data ? response.body.data : "", body, "%s: %s",
+		        target, response.body.data);
+	response_free(&response);
+}
+
+/* ---- the client goes away ---- */
+
+static const char *const kinds[] = { "/sleep", "/deadline?ms=3600000", "/join", "/left" };
+
+/* The n-th that waits, and its client leaves. */
+static void check_gone(struct daemon *daemon, const char *gate, const char *target, int n)
+{
+	const char *address = daemon_address(daemon);
+	struct bytes request = { 0 };
+	struct client client;
+
+	build(&request, gate, target);
+	client_open(&client, address);
+	client_send(&client, request.data, request.length);
+	client_flush(&client);
+	check_get(address, 200, NULL, "/begun/%d", n);
+	client_close(&client);
+	check_get(address, 200, "-1", "/ended/%d", n);
+	bytes_free(&request);
+}
+
+Test(waits, client_goes_away, .timeout = 120)
+{
+	struct daemon daemon;
+	pid_t worker;
+	int n = 0;
+
+	daemon_start(&daemon, 1, LOCAL, DAEMON_APPS "waits.so", NULL);
+	worker = daemon_worker(&daemon, 0);
+	for (size_t i = 0; i < COUNT(gates); i++)
+		for (size_t j = 0; j < COUNT(kinds); j++)
+			check_gone(&daemon, gates[i], kinds[j], ++n);
+	cr_expect_eq(daemon_worker(&daemon, 0), worker);
+	daemon_stop(&daemon);
+}
+
+/* The worker is told to end at once: what waits is told first, and all is given back. */
+Test(waits, worker_ends, .timeout = 120)
+{
+	struct client clients[COUNT(kinds)];
+	struct bytes requests[COUNT(kinds)] = { { 0 } };
+	struct daemon daemon;
+
+	daemon_start(&daemon, 1, LOCAL, DAEMON_APPS "waits.so", NULL);
+	for (size_t i = 0; i < COUNT(kinds); i++) {
+		build(&requests[i], "http", kinds[i]);
+		client_open(&clients[i], daemon_address(&daemon));
+		client_send(&clients[i], requests[i].data, requests[i].length);
+		client_flush(&clients[i]);
+	}
+	check_get(daemon_address(&daemon), 200, NULL, "/begun/%zu", COUNT(kinds));
+	kill(daemon.process.pid, SIGINT);
+	for (size_t i = 0; i < COUNT(kinds); i++) {
+		client_read_all(&clients[i]);
+		client_close(&clients[i]);
+		bytes_free(&requests[i]);
+	}
+	daemon_end(&daemon, 0, false);
+}
+
+/* ---- time ---- */
+
+/* Sooner and later than daemon.request_timeout. */
+static const struct {
+	const char *setting, *target;
+	int status;
+	const char *told;
+} deadlines[] = {
+	{ "daemon.request_timeout=1h", "/deadline?ms=50", 504, "-2" },
+	{ "daemon.request_timeout=50ms", "/deadline?ms=0", 504, "-2" },
+	{ "daemon.request_timeout=50ms", "/sleep", 504, "-2" },
+	{ "daemon.request_timeout=50ms", "/deadline?ms=400", 504, "-2" },
+};
+
+Test(waits, deadlines, .timeout = 120)
+{
+	for (size_t i = 0; i < COUNT(deadlines); i++) {
+		struct daemon daemon;
+
+		daemon_start(&daemon, 1, LOCAL, "-s", deadlines[i].setting, DAEMON_APPS "waits.so",
+		        NULL);
+		for (size_t j = 0; j < COUNT(gates); j++) {
+			const char *const variables[] = { "REQUEST_METHOD", "GET", "REQUEST_URI",
+				deadlines[i].target, "SERVER_PROTOCOL", "HTTP/1.1", NULL };
+			struct response response;
+
+			gate_request(
+			        gates[j], daemon_address(&daemon), variables, NULL, 0, &response);
+			cr_expect_eq(response.status, deadlines[i].status, "%s %s: %d", gates[j],
+			        deadlines[i].target, response.status);
+			response_free(&response);
+			check_get(daemon_address(&daemon), 200, deadlines[i].told, "/ended/%zu",
+			        j + 1);
+		}
+		/* the daemon says which limit it was; the last one's is its own */
+		cr_expect_eq(!strstr(daemon_text(&daemon), "daemon.request_timeout"),
+		        strcmp(deadlines[i].target, "/deadline?ms=50") == 0 ||
+		                strcmp(deadlines[i].target, "/deadline?ms=400") == 0,
+		        "%s", deadlines[i].target);
+		daemon_stop(&daemon);
+	}
+}
+
+/* ---- hooks ---- */
+
+Test(waits, hooks, .timeout = 60)
+{
+	struct daemon daemon;
+
+	daemon_start(&daemon, 1, LOCAL, "-s", "log.level=info", DAEMON_APPS "hooks.so", NULL);
+	check_get(daemon_address(&daemon), 200, "began 1, ticks 3\n", "/");
+	cr_expect(strstr(daemon_text(&daemon), "TASK /start: it begins"));
+	cr_expect_not(strstr(daemon_text(&daemon), "it ends"));
+	kill(daemon.process.pid, SIGTERM);
+	daemon_expect(&daemon, "TASK /stop: it ends: 0");
+	daemon_end(&daemon, 0, false);
+}
+
+Test(waits, failing_hook, .timeout = 60)
+{
+	struct process process;
+
+	cr_expect_eq(
+	        daemon_run(&process, LOCAL, "-s", "log.level=info", DAEMON_APPS "unready.so", NULL),
+	        1);
+	cr_expect(strstr(process.err.data, "TASK /start: no database"), "%s", process.err.data);
+	cr_expect(strstr(process.err.data, "[app main]: a function of ag_on_start returned 5"),
+	        "%s", process.err.data);
+	process_free(&process);
+}
