@@ -74,7 +74,9 @@ APP_CC = $(CC) -std=gnu11 -O2 -g $(WARNINGS) -shared -fPIC -idirafter app
 $(ASAN)/apps/%.so: app/examples/%.c app/anygate.h
 	@mkdir -p $(@D)
 	@echo '  APP   $@'
-	@umask 022 && $(APP_CC) -o $@ $<
+	@umask 022 && $(APP_CC) -o $@ $< $(APP_LIBS)
+
+$(ASAN)/apps/kdf.so: APP_LIBS = -lcrypto
 
 $(ASAN)/apps/%.so: tests/unit/apps/%.c app/anygate.h
 	@mkdir -p $(@D)

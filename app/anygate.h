@@ -49,6 +49,7 @@ extern "C" {
 #define AG_REFUSED  (-3) /* the body breaks the protocol's rules or a limit; answered for you */
 #define AG_INVALID  (-4) /* the argument is not allowed here; nothing was changed */
 #define AG_NOMEM    (-5) /* the request's memory is used up */
+#define AG_BUSY     (-7) /* too much of this is being done already */
 #define AG_CANCELED (-6) /* ag_cancel: this task should end */
 
 struct ag_app;     /* one application in one worker */
@@ -247,6 +248,16 @@ int ag_sleep(struct ag_request *req, unsigned ms);
  * suspends. Returns 0, AG_NOMEM, or AG_INVALID outside of the request's tasks.
  */
 int ag_deadline(struct ag_request *req, unsigned ms);
+
+/*
+ * Runs function(argument) on one of the worker's threads (daemon.threads) and suspends until it has
+ * returned, so that it may keep a processor busy, or block. It must call nothing of this header,
+ * and no other thread looks at what it works on. Returns 0 once it has returned; AG_GONE,
+ * AG_TIMEOUT, AG_CANCELED where that came meanwhile: also only once it has returned, or when it is
+ * sure not to begin, so `argument` may be on the caller's stack. It did not run, and never will,
+ * after AG_BUSY: 1024 are waiting for a thread; AG_INVALID: daemon.threads is 0; AG_NOMEM.
+ */
+int ag_offload(struct ag_request *req, void (*function)(void *argument), void *argument);
 
 /*
  * Starts a task of this request: `function` runs on a stack of its own whenever others wait, and

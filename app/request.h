@@ -37,6 +37,7 @@ struct runtime {
 	struct subprocess *subprocesses; /* to be reaped: app/async/subprocess.h */
 	struct block_pool task_blocks;
 	int worker;        /* from 1 */
+	unsigned threads;  /* for ag_offload, 0: none */
 	uint64_t requests; /* so far */
 	uint64_t seed;     /* of their ids: no other worker has the same */
 	bool timed;        /* requests keep `ran`, for which the clock is asked */

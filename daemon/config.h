@@ -38,6 +38,7 @@ struct daemon_config {
 	size_t rss_limit;         /* bytes, above which a worker is replaced; 0: no limit */
 	unsigned start_timeout;   /* for a worker to be ready */
 	unsigned reload_watch;    /* that new workers must live before the old ones drain */
+	unsigned threads;         /* of a worker, for ag_offload */
 	size_t stack_size;        /* bytes of one task's stack */
 };
 

@@ -55,6 +55,9 @@ const struct key config_keys[] = {
 	        "Longest wait for a new worker to load its applications." },
 	{ DAEMON(reload_watch), KEY_TIME, 0, HOURS, "3s",
 	        "How long the workers of a reload must live beside the old ones, which then end." },
+	{ DAEMON(threads), KEY_NUMBER, 0, 256, "2",
+	        "Threads of a worker for what ag_offload hands over, started when needed; 0: "
+	        "none." },
 	{ DAEMON(stack_size), KEY_SIZE, 64 * KIB, GIB, "256K",
 	        "Address space of one request's stack; only touched pages cost memory." },
 

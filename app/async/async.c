@@ -36,12 +36,6 @@ void async_turn(struct runtime *runtime, struct ag_task *task)
 	TAILQ_INSERT_TAIL(&async->turns, task, turn);
 }
 
-bool async_withdraw(struct ag_task *task)
-{
-	(void)task;
-	return true;
-}
-
 bool async_start(struct runtime *runtime)
 {
 	struct async *async = calloc(1, sizeof(*async));
@@ -58,8 +52,11 @@ bool async_start(struct runtime *runtime)
 
 void async_drain(struct async *async)
 {
-	while (!TAILQ_EMPTY(&async->turns))
+	while (!TAILQ_EMPTY(&async->turns) || offload_is_busy(async)) {
 		take_turns(async);
+		if (TAILQ_EMPTY(&async->turns))
+			offload_wait(async);
+	}
 	evtimer_del(&async->turn);
 }
 
@@ -72,6 +69,7 @@ void async_stop(struct runtime *runtime, unsigned ms)
 	async_drain(async);
 	periodics_stop(async);
 	hooks_stop(async, ms);
+	offload_stop(async);
 	free(async);
 	runtime->async = NULL;
 	block_pool_free(&runtime->task_blocks);

@@ -7,6 +7,7 @@
 #include "../request.h"
 #include "async.h"
 
+struct offload;
 struct periodic;
 TAILQ_HEAD(background_list, background);
 
@@ -16,7 +17,8 @@ struct async {
 	struct task_list turns;
 	struct background_list background;
 	struct periodic *periodics;
-	bool begun; /* the applications' start hooks have ended well */
+	struct offload *offload; /* NULL: nothing was handed to a thread yet */
+	bool begun;              /* the applications' start hooks have ended well */
 };
 
 /* ---- timer.c ---- */
@@ -45,6 +47,19 @@ void periodics_stop(struct async *async);
 
 /* Runs the applications' functions for the worker's end, for `ms` in all. */
 void hooks_stop(struct async *async, unsigned ms);
+
+/* ---- offload.c ---- */
+
+/* Whether a function is with the threads, or on its way there. */
+bool offload_is_busy(const struct async *async);
+
+/* Waits for the end of one, where there is one, and goes on with its task. */
+void offload_wait(struct async *async);
+
+/* Ends the threads; none may be busy. */
+void offload_stop(struct async *async);
+
+/* ---- async.c ---- */
 
 /* Everybody's turn, until nobody waits for one, or for a thread. */
 void async_drain(struct async *async);

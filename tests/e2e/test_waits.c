@@ -3,6 +3,8 @@
 #include "../support/daemon.h"
 #include "../support/support.h"
 
+#include <dirent.h>
+#include <openssl/evp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -46,7 +48,11 @@ static void check_get(const char *address, int status, const char *body, const c
 
 /* ---- the client goes away ---- */
 
-static const char *const kinds[] = { "/sleep", "/deadline?ms=3600000", "/join", "/left" };
+static const char *const kinds[] = { "/sleep", "/deadline?ms=3600000", "/join", "/left",
+	"/offload" };
+
+/* Those that end when they are told to: the last one waits for its thread. */
+#define ENDING (COUNT(kinds) - 1)
 
 /* The n-th that waits, and its client leaves. */
 static void check_gone(struct daemon *daemon, const char *gate, const char *target, int n)
@@ -83,20 +89,20 @@ Test(waits, client_goes_away, .timeout = 120)
 /* The worker is told to end at once: what waits is told first, and all is given back. */
 Test(waits, worker_ends, .timeout = 120)
 {
-	struct client clients[COUNT(kinds)];
-	struct bytes requests[COUNT(kinds)] = { { 0 } };
+	struct client clients[ENDING];
+	struct bytes requests[ENDING] = { { 0 } };
 	struct daemon daemon;
 
 	daemon_start(&daemon, 1, LOCAL, DAEMON_APPS "waits.so", NULL);
-	for (size_t i = 0; i < COUNT(kinds); i++) {
+	for (size_t i = 0; i < ENDING; i++) {
 		build(&requests[i], "http", kinds[i]);
 		client_open(&clients[i], daemon_address(&daemon));
 		client_send(&clients[i], requests[i].data, requests[i].length);
 		client_flush(&clients[i]);
 	}
-	check_get(daemon_address(&daemon), 200, NULL, "/begun/%zu", COUNT(kinds));
+	check_get(daemon_address(&daemon), 200, NULL, "/begun/%zu", ENDING);
 	kill(daemon.process.pid, SIGINT);
-	for (size_t i = 0; i < COUNT(kinds); i++) {
+	for (size_t i = 0; i < ENDING; i++) {
 		client_read_all(&clients[i]);
 		client_close(&clients[i]);
 		bytes_free(&requests[i]);
@@ -145,6 +151,57 @@ Test(waits, deadlines, .timeout = 120)
 		        "%s", deadlines[i].target);
 		daemon_stop(&daemon);
 	}
+}
+
+/* ---- threads ---- */
+
+static size_t count_threads(pid_t pid)
+{
+	char path[64];
+	size_t count = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	DIR *directory = opendir(path);
+
+	cr_assert(directory);
+	for (struct dirent *entry; (entry = readdir(directory));)
+		count += entry->d_name[0] != '.';
+	closedir(directory);
+	return count;
+}
+
+/* The example: the right hash, by as many threads as are configured, begun when first needed. */
+Test(waits, kdf, .timeout = 120)
+{
+	struct daemon daemon;
+
+	daemon_start(&daemon, 1, LOCAL, "-s", "daemon.threads=3", DAEMON_APPS "kdf.so", NULL);
+	size_t before = count_threads(daemon_worker(&daemon, 0));
+
+	for (size_t i = 0; i < COUNT(gates); i++) {
+		const char *const variables[] = { "REQUEST_METHOD", "POST", "REQUEST_URI",
+			i ? "/" : "/inline", "SERVER_PROTOCOL", "HTTP/1.1", NULL };
+		unsigned char salt[16], hash[32];
+		struct response response;
+		char *at, wanted[65] = "";
+
+		gate_request(gates[i], daemon_address(&daemon), variables, "correct horse", 13,
+		        &response);
+		cr_assert_eq(response.status, 200, "%s", gates[i]);
+		cr_assert_eq(strncmp(response.body.data, "pbkdf2-sha256$600000$", 21), 0, "%s",
+		        response.body.data);
+		at = response.body.data + 21;
+		for (size_t j = 0; j < sizeof(salt); j++, at += 2)
+			cr_assert_eq(sscanf(at, "%2hhx", &salt[j]), 1);
+		PKCS5_PBKDF2_HMAC("correct horse", 13, salt, sizeof(salt), 600000, EVP_sha256(),
+		        sizeof(hash), hash);
+		for (size_t j = 0; j < sizeof(hash); j++)
+			snprintf(wanted + 2 * j, 3, "%02x", hash[j]);
+		cr_expect_eq(strncmp(at + 1, wanted, 64), 0, "%s: %s", gates[i], at);
+		response_free(&response);
+		cr_expect_eq(count_threads(daemon_worker(&daemon, 0)), before + (i > 0));
+	}
+	daemon_stop(&daemon);
 }
 
 /* ---- hooks ---- */

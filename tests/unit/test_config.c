@@ -36,6 +36,7 @@ static const struct value_row {
 	{ "daemon.daemonize=0", "daemonize = off" },
 	{ "daemon.open_files=64", "open_files = 64" },
 	{ "daemon.graceful_timeout=0", "graceful_timeout = 0" },
+	{ "daemon.threads=0", "threads = 0" },
 	{ "daemon.stack_size=65536", "stack_size = 64K" },
 	{ "daemon.stack_size=1g", "stack_size = 1G" },
 	{ "listen.mode=600", "mode = 0600" },

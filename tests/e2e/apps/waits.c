@@ -2,13 +2,16 @@
  * Waits in every way there is, until the client goes away, and tells what the wait answered then.
  * Counts in statics: one worker only.
  *
- *	GET /deadline?ms=, /sleep, /join, /left   wait
+ *	GET /deadline?ms=, /sleep, /join, /left, /offload   wait
  *	GET /begun/:n   waits until there were n of them
  *	GET /ended/:n   waits until n have ended, and says what the last one was told
  */
 #include <anygate.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+static atomic_int released; /* what is on a thread may end */
 static int begun, ended, told;
 
 /* What has been waited for came to this. */
@@ -61,6 +64,20 @@ static int wait_left(struct ag_request *req)
 	return 200;
 }
 
+static void hold_thread(void *argument)
+{
+	(void)argument;
+	while (!released)
+		usleep(1000);
+}
+
+static int wait_offload(struct ag_request *req)
+{
+	released = 0;
+	begun++;
+	return over(ag_offload(req, hold_thread, NULL));
+}
+
 /* ---- what came of it ---- */
 
 /* Until the counter is at what the path asks for, or two minutes have gone. */
@@ -80,6 +97,8 @@ static int wait_begun(struct ag_request *req)
 
 static int wait_ended(struct ag_request *req)
 {
+	ag_sleep(req, 20); /* who has gone away before is known to have */
+	released = 1;
 	return wait_for(req, &ended);
 }
 
@@ -89,6 +108,7 @@ AG_APP(app)
 	ag_get(app, "/deadline", wait_deadline);
 	ag_get(app, "/join", wait_join);
 	ag_get(app, "/left", wait_left);
+	ag_get(app, "/offload", wait_offload);
 	ag_get(app, "/begun/:n", wait_begun);
 	ag_get(app, "/ended/:n", wait_ended);
 }
