@@ -395,8 +395,10 @@ void conn_drain(struct conn *conn)
 
 void conn_cut(struct conn *conn)
 {
-	if (conn->state != CONN_DEAD)
-		conn_close(conn, CLOSE_CUT, NULL);
+	if (conn->state == CONN_DEAD)
+		return;
+	conn_log_cut(conn);
+	conn_close(conn, CLOSE_CUT, NULL);
 }
 
 struct conn *conn_next(const struct conn *conn)

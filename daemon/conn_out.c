@@ -284,6 +284,13 @@ void conn_log_late(struct ag_request *req)
 	tally_refused(conn->worker, REFUSAL_REQUEST_TIMEOUT);
 }
 
+void conn_log_cut(const struct conn *conn)
+{
+	for (struct ag_request *req = conn->requests; req; req = req->next)
+		if (req->started && !req->over)
+			gate_log(req, "cut: the worker stops");
+}
+
 /* The handler has returned: the exchange is over, on the wire too. */
 static void gate_finished(struct ag_request *req)
 {

@@ -138,6 +138,9 @@ bool conn_write(struct conn *conn, const uint8_t *data, size_t length);
 /* A line for the log, and a count, for a request over daemon.request_timeout. */
 void conn_log_late(struct ag_request *req);
 
+/* A line for each request in flight: the worker stops without it. */
+void conn_log_cut(const struct conn *conn);
+
 /* Sends what was kept, once the socket takes more. */
 void conn_flush(struct conn *conn);
 

@@ -123,6 +123,8 @@ Test(workers, graceful_timeout, .timeout = 60)
 	kill(daemon.process.pid, SIGTERM);
 	client_read_all(&client);
 	client_close(&client);
+	daemon_expect(&daemon, "1 connections are cut after daemon.graceful_timeout");
+	daemon_expect(&daemon, "GET /?ms=3600000: cut: the worker stops");
 	daemon_end(&daemon, 0, false);
 }
 
