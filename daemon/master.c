@@ -315,6 +315,7 @@ static bool open_board(struct master *master, const struct handover *handover, u
 	master->board_fd = handover ? handover->board : -1;
 	if (master->board_fd >= 0)
 		master->board = scoreboard_map(master->board_fd, count);
+	master->board_new = !master->board;
 	if (!master->board)
 		master->board = scoreboard_new(count, &master->board_fd);
 	return master->board;

@@ -57,7 +57,8 @@ struct master {
 	struct child *children;
 	struct scoreboard *board;
 	int board_fd;
-	int pidfile; /* -1: none */
+	bool board_new; /* adopted workers have their slots elsewhere */
+	int pidfile;    /* -1: none */
 	struct upgrade upgrade;
 	sigset_t signals;
 	int signal_fd;

@@ -248,7 +248,7 @@ static struct child *adopt(struct master *master, const struct handed_child *han
 	child->kill_at = handed->kill_at;
 	child->state = handed->ending ? CHILD_ENDING : CHILD_SERVING;
 	keep_open(child->control, false);
-	if (master->board && handed->slot < scoreboard_count(master->board))
+	if (!master->board_new && handed->slot < scoreboard_count(master->board))
 		child->slot = &master->board->slots[handed->slot];
 	return child;
 }

@@ -56,7 +56,7 @@ static const struct value_row {
 	{ "admin.listen=localhost:9180", "listen = localhost:9180" },
 	{ "admin.mode=0660", "listen = off\nmode = 0660" },
 	{ "admin.owner=root", "owner = root" },
-	{ "admin.group=root", "group = root" },
+	{ "admin.group=daemon", "group = daemon" },
 	{ "admin.allowed_clients=user:root", "allowed_clients = user:root" },
 	{ "listen.underscores=on", "underscores = on" },
 	{ "listen.proxy_protocol=on", "proxy_protocol = on" },
@@ -468,40 +468,4 @@ Test(config, manual_names_every_key)
 
 	config_each_key(find_in_manual, manual);
 	free(manual);
-}
-
-Test(config, help_fits_one_screen)
-{
-	char error[CONFIG_ERROR_MAX], *argv[] = { (char *)"anygate", (char *)"-h", NULL };
-	char *text = NULL, *rest, *line;
-	struct options options;
-	unsigned lines = 0;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
-
-	cr_assert(options_parse(&options, 2, argv, error, sizeof(error)));
-	cr_assert(options_answer(&options, out));
-	fclose(out);
-	rest = text;
-	while ((line = strsep(&rest, "\n")) != NULL) {
-		lines += *line != '\0' || rest != NULL;
-		cr_expect_leq(strlen(line), 80, "%s", line);
-	}
-	cr_expect_leq(lines, 24);
-	free(text);
-}
-
-Test(config, version)
-{
-	char error[CONFIG_ERROR_MAX], *argv[] = { (char *)"anygate", (char *)"--version", NULL };
-	char *text = NULL;
-	struct options options;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
-
-	cr_assert(options_parse(&options, 2, argv, error, sizeof(error)));
-	cr_assert(options_answer(&options, out));
-	fclose(out);
-	cr_expect_str_eq(text, "anygate 0.1.0\n");
-	free(text);
 }
