@@ -89,6 +89,7 @@ struct app_config {
 	char *load;   /* a shared object or the name of one compiled in; never NULL */
 	char *mount;  /* begins with "/" */
 	char *host;   /* in lower case; NULL: any */
+	char *probe;  /* path below the mount that must answer before a worker serves; or NULL */
 	bool debug;
 	const struct status_source *status; /* for the application `status`, or NULL */
 	struct app_setting *settings;

@@ -137,9 +137,12 @@ const struct key config_keys[] = {
 
 	{ APP(load), KEY_TEXT, 1, 0, "hello",
 	        "Path of a shared object, or the name of an application compiled in." },
-	{ APP(mount), KEY_MOUNT, 0, 0, "/", "Path under which the application answers." },
+	{ APP(mount), KEY_MOUNT, 1, 0, "/", "Path under which the application answers." },
 	{ APP(host), KEY_HOST, 0, 0, "any",
 	        "Server name for which the application answers, or any." },
+	{ APP(probe), KEY_MOUNT, 0, 0, "",
+	        "Path below the mount that must answer below 400 before a worker serves; empty: "
+	        "none." },
 	{ APP(debug), KEY_SWITCH, 0, 1, "off",
 	        "Help in development: more is told in error pages." },
 };

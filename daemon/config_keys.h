@@ -30,7 +30,7 @@ enum key_type {
 	KEY_LEVEL,    /* unsigned: index of a level's name */
 	KEY_TEXT,     /* char *, NULL when empty */
 	KEY_TEMPLATE, /* char *, a log's format */
-	KEY_MOUNT,    /* char *, begins with "/" */
+	KEY_MOUNT,    /* char *, begins with "/"; NULL when empty, where that may be */
 	KEY_HOST,     /* char *, in lower case; "any" is NULL */
 	KEY_PROTOCOL, /* const struct protocol *; "auto" is NULL */
 	KEY_ADDRESS,  /* char *address and `where` of a listen_config */

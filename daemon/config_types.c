@@ -280,6 +280,8 @@ bool key_parse(const struct key *key, void *base, const char *text, char *error,
 	case KEY_TEMPLATE:
 		return set_template(field_of(key, base), text, error, size);
 	case KEY_MOUNT:
+		if (!*text && !key->min)
+			return set_text(field_of(key, base), text, error, size);
 		return set_mount(field_of(key, base), text, error, size);
 	case KEY_HOST:
 		return set_host(field_of(key, base), text, error, size);

@@ -20,6 +20,7 @@
 #include "crash.h"
 #include "listener.h"
 #include "log.h"
+#include "probe.h"
 #include "shed.h"
 #include "tally.h"
 
@@ -318,12 +319,20 @@ static int fail_start(const struct worker_start *start, int status, const char *
 	return status;
 }
 
-/* Has the applications begin, and lets requests in; false when that failed, which was told. */
+/* Has the applications begin and asks them; false when that failed, unless it is told to end. */
+static bool begin(struct worker *worker, char *error, size_t size)
+{
+	if (!async_begin(&worker->runtime, error, size))
+		return false;
+	return worker->draining || probe_run(worker, error, size) || worker->draining;
+}
+
+/* Lets requests in once all have begun; false when that failed, which was told. */
 static bool serve(struct worker *worker, const struct worker_start *start)
 {
-	char error[512];
+	char error[CONTROL_TEXT_MAX];
 
-	if (!async_begin(&worker->runtime, error, sizeof(error))) {
+	if (!begin(worker, error, sizeof(error))) {
 		fail_start(start, 1, error);
 		return false;
 	}

@@ -12,6 +12,7 @@
 #define WORKERS 2
 
 #define AT_ONCE "reload_watch = 0\n"
+#define PROBED  DAEMON_APPS "probed.so"
 
 /* A daemon with a configuration file in a directory of its own. */
 struct site {
@@ -102,6 +103,18 @@ static const struct {
 	{ "unknown application", AT_ONCE "[app main]\nload = nothing\n", "nothing" },
 	{ "missing object", AT_ONCE "[app main]\nload = /nowhere/app.so\n", "/nowhere/app.so" },
 	{ "load fails", AT_ONCE "[app main]\nload = " DAEMON_APPS "fails.so\n", "fails.so" },
+	{ "a probe", AT_ONCE "[app main]\nload = " PROBED "\nprobe = /broken\n",
+	        "probe /broken of [app main]: status 500" },
+	{ "a probe below its mount",
+	        AT_ONCE "[app main]\nload = " PROBED "\nmount = /a/\nprobe = /none\n",
+	        "probe /a/none of [app main]: status 404" },
+	{ "a probe of something else",
+	        AT_ONCE "[app main]\nload = " PROBED "\nprobe = /a/ready\n"
+	                "[app a]\nload = hello\nmount = /a\n",
+	        "probe /a/ready of [app main]: another application answers there" },
+	{ "a probe that never answers",
+	        AT_ONCE "start_timeout = 1s\n[app main]\nload = " PROBED "\nprobe = /never\n",
+	        "probe /never of [app main]: no answer within daemon.start_timeout" },
 	{ "address in use",
 	        AT_ONCE "[listen other]\naddress = unix:/proc/none.sock\n"
 	                "[app main]\nload = hello\n",
@@ -124,6 +137,32 @@ Test(reload, broken_ones_change_nothing, .timeout = 120)
 	reload(&site, "reloaded: generation ");
 	check_body(&site, "/", "\"protocol\"");
 	site_stop(&site);
+}
+
+/* "/" knows whether this worker was asked before. */
+Test(reload, probes_come_first, .timeout = 60)
+{
+	struct site site = { 0 };
+
+	site_start(&site, AT_ONCE "[app main]\nload = " PROBED "\n");
+	check_status(&site, "/", 500);
+	configure(&site, AT_ONCE "[app main]\nload = " PROBED "\nprobe = /ready?n=1\n");
+	reload(&site, "reloaded: generation 2 serves");
+	for (int i = 0; i < 4 * WORKERS; i++)
+		check_body(&site, "/", "anygate-probe asked /ready?n=1");
+	site_stop(&site);
+}
+
+/* The only word of a first start. */
+Test(reload, probe_of_the_first_start, .timeout = 60)
+{
+	struct process process;
+
+	cr_expect_eq(daemon_run(&process, "-w", "2", "-l", "127.0.0.1:0", "-s",
+	                     "app.main.probe=/broken", PROBED, NULL),
+	        1);
+	cr_expect_str_eq(process.err.data, "anygate: probe /broken of [app main]: status 500\n");
+	process_free(&process);
 }
 
 /* A generation that dies while it is watched is taken back. */
