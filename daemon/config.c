@@ -430,6 +430,8 @@ static bool finish(struct build *build, const struct options *options)
 
 	if (config->daemon.workers == 0)
 		config->daemon.workers = usable_cpus();
+	if (!build_check_scaling(build))
+		return false;
 	for (size_t i = 0; i < config->listen_count; i++) {
 		if (!finish_listener(build, &config->listen[i]))
 			return false;
@@ -471,8 +473,11 @@ struct config *config_load(const struct options *options, char *error, size_t si
 	}
 	if (set_all_defaults(&build) &&
 	        (options->config_file == NULL || read_file(&build, options->config_file)) &&
-	        apply_options(&build, options) && finish(&build, options))
+	        apply_options(&build, options) && finish(&build, options)) {
+		free(build.scaled);
 		return build.config;
+	}
+	free(build.scaled);
 	config_free(build.config);
 	return NULL;
 }

@@ -28,6 +28,8 @@ struct status_source;
 /* [daemon]; times in ms, no text is "". */
 struct daemon_config {
 	unsigned workers;                         /* never 0: "auto" has become a number */
+	unsigned workers_min, workers_max;        /* what scaling keeps to; max 0: no scaling */
+	unsigned spare_min, spare_max;            /* workers that should have nothing to do */
 	char *user, *group, *pidfile, *directory; /* NULL: not set */
 	bool daemonize;
 	unsigned open_files; /* RLIMIT_NOFILE to ask for */

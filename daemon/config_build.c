@@ -347,6 +347,39 @@ static bool may_set(struct build *build, const struct key *key, uint64_t bit)
 	return true;
 }
 
+/* The keys of scaling make sense together only; a message names where one of them stands. */
+static void note_scaling(struct build *build, const char *name)
+{
+	if (strncmp(name, "workers_", 8) != 0 && strncmp(name, "spare_", 6) != 0)
+		return;
+	free(build->scaled);
+	build->scaled = make_origin(build);
+}
+
+bool build_check_scaling(struct build *build)
+{
+	struct daemon_config *daemon = &build->config->daemon;
+
+	snprintf(build->place, sizeof(build->place), "%s", build->scaled ? build->scaled : "");
+	if (daemon->workers_max && daemon->workers_min > daemon->workers_max)
+		return build_fail(build, "workers_min (%u) is more than workers_max (%u)",
+		        daemon->workers_min, daemon->workers_max);
+	if (daemon->spare_min > daemon->spare_max)
+		return build_fail(build, "spare_min (%u) is more than spare_max (%u)",
+		        daemon->spare_min, daemon->spare_max);
+	if (!daemon->workers_max && daemon->workers_min > 1)
+		return build_fail(build,
+		        "workers_min means nothing without workers_max; set that, or workers");
+	*build->place = '\0';
+	if (!daemon->workers_max)
+		return true;
+	if (daemon->workers > daemon->workers_max)
+		daemon->workers = daemon->workers_max;
+	if (daemon->workers < daemon->workers_min)
+		daemon->workers = daemon->workers_min;
+	return true;
+}
+
 bool build_set(struct build *build, const char *name, const char *value)
 {
 	struct target *target = &build->target;
@@ -366,5 +399,7 @@ bool build_set(struct build *build, const char *name, const char *value)
 	if (!key_parse(key, target->base, value, error, sizeof(error)))
 		return bad_value(build, name, value, error);
 	*target->given |= bit;
+	if (target->id == SECTION_DAEMON)
+		note_scaling(build, name);
 	return true;
 }

@@ -27,6 +27,7 @@ struct build {
 	unsigned line;                /* of the file, from 1 */
 	unsigned sections;            /* bit N: section N was opened without a name */
 	uint64_t given;               /* for sections that have no such field */
+	char *scaled;                 /* where a key of scaling was set last, or NULL */
 	struct target target;
 };
 
@@ -66,6 +67,9 @@ const struct section *build_section(struct build *build, const char *name);
 bool build_to_plain(struct build *build, const struct section *section);
 bool build_to_listener(struct build *build, struct listen_config *listen);
 bool build_to_app(struct build *build, struct app_config *app);
+
+/* Checks the keys of scaling against each other, and puts `workers` between them. */
+bool build_check_scaling(struct build *build);
 
 /* Sets a key of the section at hand. */
 bool build_set(struct build *build, const char *name, const char *value);

@@ -31,6 +31,15 @@ const struct section config_sections[SECTION_COUNT] = {
 const struct key config_keys[] = {
 	{ DAEMON(workers), KEY_COUNT, 0, WORKERS_MAX, "auto",
 	        "Worker processes; auto is one per usable CPU." },
+	{ DAEMON(workers_min), KEY_NUMBER, 1, WORKERS_MAX, "1",
+	        "Fewest workers, where workers_max is set." },
+	{ DAEMON(workers_max), KEY_NUMBER, 0, WORKERS_MAX, "0",
+	        "Most workers: as many as spare_min and spare_max ask for; 0: always as many as "
+	        "workers says." },
+	{ DAEMON(spare_min), KEY_NUMBER, 1, WORKERS_MAX, "1",
+	        "More workers are started when fewer than this are spare." },
+	{ DAEMON(spare_max), KEY_NUMBER, 1, WORKERS_MAX, "3",
+	        "Workers end, one by one, when more than this are spare for several seconds." },
 	{ DAEMON(user), KEY_TEXT, 0, 0, "",
 	        "User to run as when started by root; empty: unchanged." },
 	{ DAEMON(group), KEY_TEXT, 0, 0, "",

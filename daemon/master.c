@@ -224,6 +224,7 @@ static int next_due(const struct master *master)
 
 	earlier(&next, master->look_at);
 	earlier(&next, master->tell_at);
+	earlier(&next, master->scale_at);
 	if (master->stopping)
 		earlier(&next, master->kill_at);
 	if (master->due > now && !master->stopping)
@@ -281,6 +282,7 @@ static void loop(struct master *master)
 	while (!master->stopping || master->children) {
 		if (!master->stopping && master->next)
 			reload_step(master);
+		master->scale_at = scaling_step(master);
 		if (!master->stopping && master->now)
 			keep_up(master);
 		reload_report(master);
@@ -308,8 +310,10 @@ sigset_t master_block_signals(void)
 }
 
 /* The scoreboard goes on through upgrades, unless it has changed its form. */
-static bool open_board(struct master *master, const struct handover *handover, unsigned workers)
+static bool open_board(
+        struct master *master, const struct handover *handover, const struct daemon_config *config)
 {
+	unsigned workers = config->workers_max ? config->workers_max : config->workers;
 	size_t count = workers * 4 > SLOTS_MIN ? workers * 4 : SLOTS_MIN;
 
 	master->board_fd = handover ? handover->board : -1;
@@ -326,7 +330,7 @@ static bool master_open(struct master *master, const struct master_start *start)
 	master->signals = master_block_signals();
 	master->signal_fd = signalfd(-1, &master->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (master->signal_fd < 0 ||
-	        !open_board(master, start->handover, start->first->config->daemon.workers) ||
+	        !open_board(master, start->handover, &start->first->config->daemon) ||
 	        !upgrade_prepare(master))
 		return false;
 	if (!start->handover) {

@@ -10,6 +10,7 @@
 #include "generation.h"
 #include "handover.h"
 #include "master.h"
+#include "scaling.h"
 #include "scoreboard.h"
 
 enum child_state {
@@ -35,6 +36,7 @@ struct child {
 	uint64_t started;    /* ms */
 	uint64_t kill_at;    /* ms; 0: not to be killed */
 	struct slot *slot;
+	struct busyness busy;
 	char *failure; /* why it could not start, in its words or ours; or NULL */
 };
 
@@ -62,7 +64,8 @@ struct master {
 	struct upgrade upgrade;
 	sigset_t signals;
 	int signal_fd;
-	unsigned wanted;          /* workers of `now` */
+	unsigned wanted; /* workers of `now` */
+	struct scaling scaling;
 	unsigned last_generation; /* numbers are not used again */
 	unsigned deaths;          /* in a row, of workers that had just started */
 	uint64_t due;             /* ms: no worker is started before */
@@ -71,6 +74,7 @@ struct master {
 	uint64_t take_over; /* ms: when `next` becomes `now`; 0: not all of it is ready */
 	uint64_t look_at;   /* ms: when the watchdog looks again */
 	uint64_t tell_at;   /* ms: when the service manager hears of us; 0: never */
+	uint64_t scale_at;  /* ms: when scaling does; 0: never */
 	uint64_t kill_at;   /* ms; when stopping */
 	bool stopping;
 	bool reload_again; /* asked for while another was on its way */
@@ -151,6 +155,11 @@ struct worker_start;
 
 /* In that process: like worker_run. */
 int admin_run(const struct master *master, const struct worker_start *given);
+
+/* ---- scaling.c ---- */
+
+/* Looks how busy the workers are; changes `wanted`. Returns when to look again (ms); 0: never. */
+uint64_t scaling_step(struct master *master);
 
 /* ---- watchdog.c ---- */
 

@@ -121,7 +121,8 @@ static void take_over(struct master *master)
 
 	master->now = master->next;
 	master->next = NULL;
-	master->wanted = master->board->wanted = master->now->config->daemon.workers;
+	master->wanted = scaling_first(&master->now->config->daemon, master->wanted);
+	master->board->wanted = master->wanted;
 	master->deaths = 0;
 	master->board->generation = master->now->number;
 	if (before) {
@@ -162,14 +163,15 @@ static void refuse_start(struct master *master)
 void reload_step(struct master *master)
 {
 	struct generation *next = master->next;
+	unsigned workers = scaling_first(&next->config->daemon, master->wanted);
 	uint64_t now = now_ms();
 
-	for (unsigned i = 1; i <= next->config->daemon.workers; i++)
+	for (unsigned i = 1; i <= workers; i++)
 		if (!child_find(master, next->number, i) && !child_start(master, next, i)) {
 			refuse_start(master);
 			return;
 		}
-	if (child_count(master, next->number, CHILD_SERVING) < next->config->daemon.workers)
+	if (child_count(master, next->number, CHILD_SERVING) < workers)
 		return;
 	if (!master->take_over) {
 		master->take_over = now + (master->now ? next->config->daemon.reload_watch : 0);
