@@ -222,6 +222,21 @@ Test(admin, knows_who_may_come, .timeout = 60)
 	admin_stop(&site);
 }
 
+static const struct {
+	const char *host;
+	int status;
+} hosts[] = {
+	{ "Host: 127.0.0.1:9180\r\n", 200 },
+	{ "Host: 127.0.0.1\r\n", 200 },
+	{ "Host: [::1]:9180\r\n", 200 },
+	{ "Host: LocalHost:9180\r\n", 200 },
+	{ "Host: localhost\r\n", 200 },
+	{ "Host: localhost.example\r\n", 403 },
+	{ "Host: example:9180\r\n", 403 },
+	{ "Host: 127.0.0.1.example\r\n", 403 },
+};
+
+/* A browser that was told another name for this host is not answered. */
 Test(admin, by_tcp, .timeout = 60)
 {
 	struct daemon daemon;
@@ -229,8 +244,16 @@ Test(admin, by_tcp, .timeout = 60)
 	daemon_start(&daemon, 2, "-l", "127.0.0.1:0", "-w", "1", "-s", "admin.listen=127.0.0.1:0",
 	        "hello", NULL);
 	cr_expect(strstr(daemon.listening[1].address, "127.0.0.1:"));
-	admin_check(daemon.listening[1].address, "/healthz", 200, "ready");
 	admin_check(daemon.listening[0].address, "/healthz", 200, "Hello");
+	for (size_t i = 0; i < COUNT(hosts); i++) {
+		struct response response;
+
+		http_request(daemon.listening[1].address, "GET", "/status.json", hosts[i].host,
+		        NULL, 0, &response);
+		cr_expect_eq(
+		        response.status, hosts[i].status, "%s: %d", hosts[i].host, response.status);
+		response_free(&response);
+	}
 	daemon_stop(&daemon);
 }
 
