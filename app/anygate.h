@@ -51,10 +51,14 @@ extern "C" {
 #define AG_NOMEM    (-5) /* the request's memory is used up */
 #define AG_BUSY     (-7) /* too much of this is being done already */
 #define AG_CANCELED (-6) /* ag_cancel: this task should end */
+#define AG_CLOSED   (-8) /* the queue, condition or semaphore is closed */
 
 struct ag_app;     /* one application in one worker */
 struct ag_request; /* one request, from its head until its handler has returned */
 struct ag_task;    /* a task that ag_spawn has started, until it is joined */
+struct ag_queue;
+struct ag_cond;
+struct ag_semaphore;
 
 /*
  * Answers the request; returns its HTTP status (100 to 599 but 1xx). A status with nothing written,
@@ -271,10 +275,10 @@ int ag_offload(struct ag_request *req, void (*function)(void *argument), void *a
 struct ag_task *ag_spawn(struct ag_request *req, ag_function *function, void *argument);
 
 /*
- * Suspends until a task that the caller has spawned is over. Returns 0 with the function's result
- * in `*result` (or NULL), which is AG_NOMEM where there was no stack to run it on; the task is
- * forgotten then. Or AG_INVALID: not the caller's; or AG_GONE, AG_TIMEOUT, AG_CANCELED: it goes on,
- * and is still to be joined.
+ * Suspends until a task that the caller has spawned is over; returns 0 with the function's result
+ * in `*result` (or NULL), which is AG_NOMEM where there was no stack to run it on. The task is
+ * forgotten then. Or AG_INVALID: it is not the caller's. Nothing else ends the wait: a client that
+ * goes away, a deadline and ag_cancel end what the task waits for, and by that this.
  */
 int ag_join(struct ag_request *req, struct ag_task *task, int *result);
 
@@ -288,12 +292,53 @@ int ag_join_any(struct ag_request *req, struct ag_task **task, int *result);
 int ag_join_all(struct ag_request *req);
 
 /*
- * Ends what the task waits for, and all it will wait for, with AG_CANCELED; NULL: all tasks that
- * the caller has spawned. It has to return by itself and to be joined all the same, and one that
- * has not begun begins all the same. A call that waits for its client's room ends as well. Never
- * suspends.
+ * Ends what the task waits for, and all it will wait for, with AG_CANCELED, and the same for those
+ * that it has spawned; NULL: all tasks that the caller has spawned. A task has to return by itself
+ * and to be joined all the same, and one that has not begun begins all the same. Never suspends.
  */
 void ag_cancel(struct ag_request *req, struct ag_task *task);
+
+/*
+ * What the tasks of one worker, whoever's requests they are, give each other and wait for. `ms` is
+ * the longest wait, AG_FOREVER or 0: not at all. Who waits suspends, and those who came first are
+ * served first. Beside what each call says, a wait ends with AG_TIMEOUT, AG_GONE or AG_CANCELED,
+ * and then nothing was given or taken; or with AG_CLOSED when what it waits for is closed or freed.
+ * Where there is nothing to wait for nothing suspends, and who has gone is not told either. They
+ * belong to who has made them (NULL: no memory), in AG_APP or later, and to no other worker.
+ */
+
+/* Up to `size` items, at least one, which the queue does not look at. */
+struct ag_queue *ag_queue_new(size_t size);
+
+/* Waits while the queue is full. 0; AG_CLOSED. */
+int ag_queue_put(struct ag_request *req, struct ag_queue *queue, void *item, unsigned ms);
+
+/* Waits while the queue is empty. 0 with the oldest in `*item`; AG_CLOSED: none is left. */
+int ag_queue_get(struct ag_request *req, struct ag_queue *queue, void **item, unsigned ms);
+
+/* How many can be had without a wait. */
+size_t ag_queue_count(const struct ag_queue *queue);
+
+/* From now on nothing can be put, and who waits to is told; what is in it can still be had. */
+void ag_queue_close(struct ag_queue *queue);
+
+/* Closes and frees it; what is in it is its owner's. NULL is fine, as below. */
+void ag_queue_free(struct ag_queue *queue);
+
+/* Something that others may be told of: it has no memory, so look before and after the wait. */
+struct ag_cond *ag_cond_new(void);
+int ag_cond_wait(struct ag_request *req, struct ag_cond *cond, unsigned ms);
+
+/* Lets the first that waits go on, or all; whether there was one, how many there were. */
+bool ag_cond_notify(struct ag_cond *cond);
+size_t ag_cond_notify_all(struct ag_cond *cond);
+void ag_cond_free(struct ag_cond *cond);
+
+/* So many permits, each to be given back by who has taken it. */
+struct ag_semaphore *ag_semaphore_new(size_t count);
+int ag_semaphore_take(struct ag_request *req, struct ag_semaphore *semaphore, unsigned ms);
+void ag_semaphore_give(struct ag_semaphore *semaphore);
+void ag_semaphore_free(struct ag_semaphore *semaphore);
 
 /* Memory that lives as long as the request, aligned for any type; NULL when its limit is reached.
  */

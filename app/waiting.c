@@ -88,6 +88,13 @@ int request_wait(struct ag_request *req, enum waiting what)
 	return task->woken;
 }
 
+void waiting_join(struct ag_task *parent, const struct ag_task *wanted, bool all)
+{
+	parent->wanted = wanted;
+	parent->all = all;
+	suspend(parent, WAITING_TASKS);
+}
+
 /* ---- going on ---- */
 
 /* It waits no more, whatever for. */
@@ -139,11 +146,10 @@ static void end_spawned(struct ag_task *task)
 {
 	struct ag_task *each, *next;
 
-	TAILQ_FOREACH(each, &task->req->tasks, link)
-	if (each->parent == task)
-		waiting_cancel(each);
-	while (task->living)
-		suspend(task, WAITING_LEFT);
+	if (task->living)
+		waiting_cancel(task, NULL);
+	if (task->living)
+		waiting_join(task, NULL, true);
 	for (each = TAILQ_FIRST(&task->ended); each; each = next) {
 		next = TAILQ_NEXT(each, link);
 		block_put(&task->req->runtime->task_blocks, each);
@@ -166,9 +172,9 @@ static void run_handler(struct ag_task *task)
 /* Whether the parent has waited for this. */
 static bool is_wanted(const struct ag_task *parent, const struct ag_task *task)
 {
-	if (parent->waiting == WAITING_LEFT || (parent->waiting == WAITING_TASKS && parent->all))
-		return !parent->living;
-	return parent->waiting == WAITING_TASKS && (!parent->wanted || parent->wanted == task);
+	if (parent->waiting != WAITING_TASKS)
+		return false;
+	return parent->all ? !parent->living : !parent->wanted || parent->wanted == task;
 }
 
 static void run_spawned(struct ag_task *task)
@@ -239,7 +245,7 @@ static bool can_end(struct ag_task *task, int answer)
 {
 	switch (task->waiting) {
 	case WAITING_NOT:
-	case WAITING_LEFT:
+	case WAITING_TASKS:
 	case WAITING_TURN:
 		return false;
 	case WAITING_ROOM:
@@ -255,16 +261,30 @@ void waiting_end(struct ag_request *req, int answer)
 {
 	struct ag_task *each;
 
-	TAILQ_FOREACH(each, &req->tasks, link)
-	if (can_end(each, answer))
-		waiting_wake_later(each, answer);
+	for (each = TAILQ_FIRST(&req->tasks); each; each = TAILQ_NEXT(each, link))
+		if (can_end(each, answer))
+			waiting_wake_later(each, answer);
 	if (can_end(&req->handler, answer))
 		request_wake(&req->handler, answer);
 }
 
-void waiting_cancel(struct ag_task *task)
+/* Tells those that were cancelled, and what they have spawned, which stands behind them. */
+static void tell_canceled(struct ag_request *req)
 {
-	task->canceled = true;
-	if (can_end(task, AG_CANCELED))
-		waiting_wake_later(task, AG_CANCELED);
+	struct ag_task *each;
+
+	for (each = TAILQ_FIRST(&req->tasks); each; each = TAILQ_NEXT(each, link)) {
+		each->canceled |= each->parent->canceled;
+		if (each->canceled && can_end(each, AG_CANCELED))
+			waiting_wake_later(each, AG_CANCELED);
+	}
+}
+
+void waiting_cancel(struct ag_task *parent, struct ag_task *task)
+{
+	struct ag_task *each;
+
+	for (each = TAILQ_FIRST(&parent->req->tasks); each; each = TAILQ_NEXT(each, link))
+		each->canceled |= task ? each == task : each->parent == parent;
+	tell_canceled(parent->req);
 }

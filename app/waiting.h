@@ -24,10 +24,9 @@ enum waiting {
 	WAITING_PROCESS, /* a program: its output, its end, room in its input */
 	WAITING_FEED,    /* the same, or bytes of the body for it */
 	WAITING_QUEUE,   /* another task: a queue, a condition, a semaphore */
-	WAITING_TASKS,   /* ag_join: the end of a task it spawned */
+	WAITING_TASKS,   /* ag_join, or its function has returned: those it spawned, not given up */
 	WAITING_OFFLOAD, /* a thread that runs its function; whoever gives up waits for it too */
-	WAITING_LEFT, /* its function has returned: for the tasks it has left, and nothing else */
-	WAITING_TURN, /* for its turn: what it waited for has come, or it has not begun */
+	WAITING_TURN,    /* for its turn: what it waited for has come, or it has not begun */
 };
 
 TAILQ_HEAD(task_list, ag_task);
@@ -44,10 +43,10 @@ struct ag_task {
 	void *job;       /* what WAITING_OFFLOAD is about */
 	unsigned living; /* of those it spawned */
 	enum waiting waiting;
-	int woken;              /* what the wait answers */
-	int result;             /* the function's */
-	struct ag_task *wanted; /* with WAITING_TASKS: this one, or NULL: any; */
-	bool all;               /* ... or all */
+	int woken;                    /* what the wait answers */
+	int result;                   /* the function's */
+	const struct ag_task *wanted; /* with WAITING_TASKS: this one, or NULL: any; */
+	bool all;                     /* ... or all */
 	bool begun;
 	bool canceled;
 };
@@ -90,8 +89,17 @@ bool waiting_wake_later(struct ag_task *task, int answer);
 /* The task's turn has come: it begins or goes on. On the worker's own stack. */
 void waiting_turn(struct ag_task *task);
 
-/* Ends the wait of a task that is not running, and all later ones. */
-void waiting_cancel(struct ag_task *task);
+/*
+ * Ends what the task waits for, and what those that it has spawned wait for, and all later waits;
+ * NULL: all that the parent has spawned.
+ */
+void waiting_cancel(struct ag_task *parent, struct ag_task *task);
+
+/*
+ * Suspends the running task until this one is over, or (NULL) any or all of those it has spawned.
+ * There must be one that is not. Nothing else ends it: what ends their waits ends this.
+ */
+void waiting_join(struct ag_task *parent, const struct ag_task *wanted, bool all);
 
 /* The running task of the request, or NULL: then the call is a mistake of the application's. */
 struct ag_task *waiting_task(const struct ag_request *req);

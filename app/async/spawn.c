@@ -27,7 +27,7 @@ static struct ag_task *find_ended(struct ag_task *parent, const struct ag_task *
 {
 	struct ag_task *task = TAILQ_FIRST(&parent->ended);
 
-	while (wanted && task && task != wanted)
+	while (task && task != wanted)
 		task = TAILQ_NEXT(task, link);
 	return task;
 }
@@ -41,30 +41,14 @@ static void take_result(struct ag_task *parent, struct ag_task *task, int *resul
 	block_put(&parent->req->runtime->task_blocks, task);
 }
 
-static int join(struct ag_request *req, struct ag_task *wanted, bool all)
-{
-	struct ag_task *self = waiting_task(req);
-	int answer = request_check(req);
-
-	if (answer)
-		return answer;
-	self->wanted = wanted;
-	self->all = all;
-	return request_wait(req, WAITING_TASKS);
-}
-
 int ag_join(struct ag_request *req, struct ag_task *task, int *result)
 {
-	struct ag_task *self = waiting_task(req), *ended;
-	int answer;
+	struct ag_task *self = waiting_task(req);
 
 	if (!self || !task || task->parent != self)
 		return AG_INVALID;
-	if (!(ended = find_ended(self, task))) {
-		answer = join(req, task, false);
-		if (answer)
-			return answer;
-	}
+	if (!find_ended(self, task))
+		waiting_join(self, task, false);
 	take_result(self, task, result);
 	return 0;
 }
@@ -72,16 +56,12 @@ int ag_join(struct ag_request *req, struct ag_task *task, int *result)
 int ag_join_any(struct ag_request *req, struct ag_task **task, int *result)
 {
 	struct ag_task *self = waiting_task(req), *ended;
-	int answer;
 
 	if (!self || (!self->living && TAILQ_EMPTY(&self->ended)))
 		return AG_INVALID;
-	if (!find_ended(self, NULL)) {
-		answer = join(req, NULL, false);
-		if (answer)
-			return answer;
-	}
-	ended = find_ended(self, NULL);
+	if (TAILQ_EMPTY(&self->ended))
+		waiting_join(self, NULL, false);
+	ended = TAILQ_FIRST(&self->ended);
 	if (task)
 		*task = ended;
 	take_result(self, ended, result);
@@ -91,22 +71,20 @@ int ag_join_any(struct ag_request *req, struct ag_task **task, int *result)
 int ag_join_all(struct ag_request *req)
 {
 	struct ag_task *self = waiting_task(req), *ended;
-	int answer = 0;
 
 	if (!self)
 		return AG_INVALID;
 	if (self->living)
-		answer = join(req, NULL, true);
-	while (!answer && (ended = find_ended(self, NULL)))
+		waiting_join(self, NULL, true);
+	while ((ended = TAILQ_FIRST(&self->ended)))
 		take_result(self, ended, NULL);
-	return answer;
+	return 0;
 }
 
 void ag_cancel(struct ag_request *req, struct ag_task *task)
 {
-	struct ag_task *self = waiting_task(req), *each;
+	struct ag_task *self = waiting_task(req);
 
-	TAILQ_FOREACH(each, &req->tasks, link)
-	if (task ? each == task : each->parent == self)
-		waiting_cancel(each);
+	if (self)
+		waiting_cancel(self, task);
 }

@@ -48,8 +48,8 @@ static void check_get(const char *address, int status, const char *body, const c
 
 /* ---- the client goes away ---- */
 
-static const char *const kinds[] = { "/sleep", "/deadline?ms=3600000", "/join", "/left",
-	"/offload" };
+static const char *const kinds[] = { "/sleep", "/deadline?ms=3600000", "/join", "/left", "/get",
+	"/put", "/cond", "/semaphore", "/offload" };
 
 /* Those that end when they are told to: the last one waits for its thread. */
 #define ENDING (COUNT(kinds) - 1)
@@ -200,6 +200,63 @@ Test(waits, kdf, .timeout = 120)
 		cr_expect_eq(strncmp(at + 1, wanted, 64), 0, "%s: %s", gates[i], at);
 		response_free(&response);
 		cr_expect_eq(count_threads(daemon_worker(&daemon, 0)), before + (i > 0));
+	}
+	daemon_stop(&daemon);
+}
+
+/* ---- the other examples ---- */
+
+Test(waits, queue_example, .timeout = 60)
+{
+	struct daemon daemon;
+
+	daemon_start(&daemon, 1, LOCAL, DAEMON_APPS "queue.so", NULL);
+	for (size_t i = 0; i < COUNT(gates); i++) {
+		const char *const variables[] = { "REQUEST_METHOD", "GET", "REQUEST_URI", "/?n=4",
+			"SERVER_PROTOCOL", "HTTP/1.1", NULL };
+		struct response response;
+
+		gate_request(gates[i], daemon_address(&daemon), variables, NULL, 0, &response);
+		cr_expect_str_eq(response.body.data,
+		        "put 1\nput 2\ngot 1\ngot 2\ngot 3\nput 3\nput 4\ngot 4\n", "%s: %s",
+		        gates[i], response.body.data);
+		response_free(&response);
+	}
+	daemon_stop(&daemon);
+}
+
+/* One waits by each gate; what is posted reaches all. */
+Test(waits, longpoll_example, .timeout = 60)
+{
+	struct client clients[COUNT(gates)];
+	struct bytes requests[COUNT(gates)] = { { 0 } };
+	struct response response;
+	struct daemon daemon;
+	unsigned long told = 0;
+
+	daemon_start(&daemon, 1, LOCAL, DAEMON_APPS "longpoll.so", NULL);
+	for (size_t i = 0; i < COUNT(gates); i++) {
+		build(&requests[i], gates[i], "/?since=0");
+		client_open(&clients[i], daemon_address(&daemon));
+		client_send(&clients[i], requests[i].data, requests[i].length);
+		client_flush(&clients[i]);
+	}
+	/* a post that comes before some of them wait is not lost to them */
+	http_request(daemon_address(&daemon), "POST", "/", NULL, "news", 4, &response);
+	cr_expect_eq(response.status, 200);
+	cr_expect_eq(sscanf(response.body.data, "told %lu\n", &told), 1);
+	cr_expect_leq(told, COUNT(gates));
+	response_free(&response);
+	for (size_t i = 0; i < COUNT(gates); i++) {
+		while (!clients[i].in.data ||
+		        !memmem(clients[i].in.data, clients[i].in.length, "news", 4))
+			cr_assert(client_fill(&clients[i]), "%s", gates[i]);
+		cr_expect(memmem(clients[i].in.data, clients[i].in.length, "Message-Number: 1", 17),
+		        "%s", gates[i]);
+		cr_expect(memmem(clients[i].in.data, clients[i].in.length, "news", 4), "%s",
+		        gates[i]);
+		client_close(&clients[i]);
+		bytes_free(&requests[i]);
 	}
 	daemon_stop(&daemon);
 }

@@ -175,7 +175,7 @@ Test(workers, stack_overflow, .timeout = 60)
 
 /* ---- many that wait ---- */
 
-#define SLEEPERS 2000
+#define SLEEPERS 5000
 
 static void allow_descriptors(void)
 {
@@ -200,8 +200,8 @@ static void expect_answers(struct client *clients, size_t count)
 }
 
 /* One worker, and one connection for each request: they can only end in time if they overlap, as
- * one behind the other would take SLEEPERS times 500 ms. */
-Test(workers, two_thousand_sleep_together, .timeout = 180)
+ * one behind the other would take SLEEPERS times 1 s. */
+Test(workers, five_thousand_sleep_together, .timeout = 180)
 {
 	struct client *clients = calloc(SLEEPERS, sizeof *clients);
 	int64_t begin = deadline_in(0);
@@ -216,13 +216,13 @@ Test(workers, two_thousand_sleep_together, .timeout = 180)
 	long before = process_memory(worker), during;
 
 	for (size_t i = 0; i < SLEEPERS; i++)
-		ask(&clients[i], daemon_address(&daemon), "/?ms=500");
+		ask(&clients[i], daemon_address(&daemon), "/?ms=1000");
 	during = process_memory(worker);
 	expect_answers(clients, SLEEPERS);
 	ms = (int)(deadline_in(0) - begin);
-	fprintf(stderr, "%d sleepers of 500 ms: %d ms, %ld KiB each\n", SLEEPERS, ms,
+	fprintf(stderr, "%d sleepers of 1 s: %d ms, %ld KiB each\n", SLEEPERS, ms,
 	        (during - before) / SLEEPERS);
-	cr_expect_lt(ms, SLEEPERS * 500 / 10);
+	cr_expect_lt(ms, SLEEPERS * 1000 / 10);
 	free(clients);
 	daemon_stop(&daemon);
 }

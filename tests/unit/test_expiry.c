@@ -100,7 +100,7 @@ static const struct {
 	{ "begins anew", begins_anew, { -2, 0, -2 }, 504, "504 Gateway Timeout\n", false, false,
 	        false },
 	{ "is taken back before", takes_back, { 0, 98, 98 }, 200, "", false, false, false },
-	{ "all tasks", spawns, { -2, -2, -2 }, 504, "504 Gateway Timeout\n", false, false, false },
+	{ "all tasks", spawns, { -2, -2, 0 }, 504, "504 Gateway Timeout\n", false, false, false },
 	{ "reading", reads, { -2, -2, 98 }, 504, "504 Gateway Timeout\n", true, false, false },
 	{ "writing", writes, { -2, 0, 98 }, 200, "somemore", false, true, true },
 };

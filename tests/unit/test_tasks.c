@@ -212,7 +212,7 @@ static const struct {
 	{ cancels_before_they_begin, "b30 x30 b10 x10 b20 x20 a0 " },
 	{ leaves_them, "b3600000 r0 x3600000 " },
 	{ leaves_ended, "b0 e0 " },
-	{ cancels_stubborn, "w-6 w-6 w-6 a-6 b3600000 x3600000 j7 " },
+	{ cancels_stubborn, "w-6 w-6 w-6 b3600000 x3600000 a0 j7 " },
 	{ joins_others, "b10 -4 -4 -4 e10 " },
 };
 
@@ -372,8 +372,8 @@ static const struct {
 	/* one reads what the other needs to have come */
 	{ "/?rw", ".1eR", "r1 w0 j0 " },
 	{ "/?rw", ".eR", "r0 w0 j0 " },
-	{ "/?ssr", ".b", "j-1 s-1 s-1 s-1 s-1 r-1 " },
-	{ "/?sr", ".g", "j-1 s-1 s-1 r-1 " },
+	{ "/?ssr", ".b", "s-1 s-1 s-1 s-1 r-1 j0 " },
+	{ "/?sr", ".g", "s-1 s-1 r-1 j0 " },
 };
 
 Test(tasks, client)

@@ -2,7 +2,7 @@
  * Waits in every way there is, until the client goes away, and tells what the wait answered then.
  * Counts in statics: one worker only.
  *
- *	GET /deadline?ms=, /sleep, /join, /left, /offload   wait
+ *	GET /deadline?ms=, /sleep, /join, /left, /get, /put, /cond, /semaphore, /offload   wait
  *	GET /begun/:n   waits until there were n of them
  *	GET /ended/:n   waits until n have ended, and says what the last one was told
  */
@@ -46,7 +46,8 @@ static int wait_join(struct ag_request *req)
 	struct ag_task *task = ag_spawn(req, sleeps, &answer);
 
 	begun++;
-	return over(ag_join(req, task, NULL));
+	ag_join(req, task, NULL);
+	return over(answer);
 }
 
 /* The handler is over; what it left is still to hear of it. */
@@ -62,6 +63,57 @@ static int wait_left(struct ag_request *req)
 	ag_spawn(req, sleeps_on, NULL);
 	ag_sleep(req, AG_FOREVER);
 	return 200;
+}
+
+static struct ag_queue *empty, *full;
+static struct ag_cond *cond;
+static struct ag_semaphore *semaphore;
+
+static int wait_get(struct ag_request *req)
+{
+	void *item;
+
+	begun++;
+	return over(ag_queue_get(req, empty, &item, AG_FOREVER));
+}
+
+static int wait_put(struct ag_request *req)
+{
+	begun++;
+	return over(ag_queue_put(req, full, NULL, AG_FOREVER));
+}
+
+static int wait_cond(struct ag_request *req)
+{
+	begun++;
+	return over(ag_cond_wait(req, cond, AG_FOREVER));
+}
+
+static int wait_semaphore(struct ag_request *req)
+{
+	begun++;
+	return over(ag_semaphore_take(req, semaphore, AG_FOREVER));
+}
+
+static int make(struct ag_request *req, void *argument)
+{
+	(void)argument;
+	empty = ag_queue_new(1);
+	full = ag_queue_new(1);
+	cond = ag_cond_new();
+	semaphore = ag_semaphore_new(0);
+	return !empty || !full || !cond || !semaphore || ag_queue_put(req, full, NULL, 0);
+}
+
+static int give_back(struct ag_request *req, void *argument)
+{
+	(void)req;
+	(void)argument;
+	ag_queue_free(empty);
+	ag_queue_free(full);
+	ag_cond_free(cond);
+	ag_semaphore_free(semaphore);
+	return 0;
 }
 
 static void hold_thread(void *argument)
@@ -108,6 +160,12 @@ AG_APP(app)
 	ag_get(app, "/deadline", wait_deadline);
 	ag_get(app, "/join", wait_join);
 	ag_get(app, "/left", wait_left);
+	ag_on_start(app, make, NULL);
+	ag_on_stop(app, give_back, NULL);
+	ag_get(app, "/get", wait_get);
+	ag_get(app, "/put", wait_put);
+	ag_get(app, "/cond", wait_cond);
+	ag_get(app, "/semaphore", wait_semaphore);
 	ag_get(app, "/offload", wait_offload);
 	ag_get(app, "/begun/:n", wait_begun);
 	ag_get(app, "/ended/:n", wait_ended);
