@@ -68,6 +68,7 @@ static void *run(void *argument)
 	struct offload *offload = argument;
 	struct job *job;
 
+	pthread_setname_np(pthread_self(), "offload");
 	pthread_mutex_lock(&offload->lock);
 	while ((job = next_job(offload))) {
 		pthread_mutex_unlock(&offload->lock);
@@ -102,7 +103,6 @@ static bool start_thread(struct offload *offload)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (!started)
 		return false;
-	pthread_setname_np(*thread, "offload");
 	offload->count++;
 	return true;
 }

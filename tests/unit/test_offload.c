@@ -239,6 +239,7 @@ static int times_out(struct ag_request *req)
 Test(offload, deadline)
 {
 	begin(times_out, 1);
+	sem_wait(&begun);
 	while (!loop.req->expired)
 		event_base_loop(loop.runtime.base, EVLOOP_ONCE);
 	cr_expect_str_eq(trace, "");
@@ -253,6 +254,7 @@ static int is_canceled(struct ag_request *req)
 	int result = 0;
 
 	ag_sleep(req, 1);
+	sem_wait(&begun);
 	ag_cancel(req, NULL);
 	ag_join(req, second, &result);
 	note("j%d ", result);
