@@ -190,6 +190,14 @@ static void encode_body(struct conn *conn, const struct ag_request *req, const u
 	}
 }
 
+/* Whether the front end says that this is its name. */
+static bool is_front(const struct ag_request *req, const char *name)
+{
+	const struct var *software = env_known(&req->env, VAR_SERVER_SOFTWARE);
+
+	return software && strncmp(env_value(software), name, strlen(name)) == 0;
+}
+
 static void encode_end(struct conn *conn, struct ag_request *req, struct writer *out)
 {
 	req->over = true;
@@ -198,7 +206,12 @@ static void encode_end(struct conn *conn, struct ag_request *req, struct writer 
 		if (!conn->protocol->multiplexes)
 			return;
 	}
+	bool kept = conn->protocol->keeps(conn->decoder, req->id);
+
 	conn->protocol->end(conn->decoder, req->id, out);
+	if (kept && conn->closing && conn->protocol->bye && !conn->requests->next &&
+	        is_front(req, "nginx"))
+		conn->protocol->bye(out);
 }
 
 static int gate_send(
@@ -242,23 +255,18 @@ static void gate_waits(struct ag_request *req)
 		conn_watch(conn);
 }
 
-/* HAProxy 2.6 ends, with all it carries, on a STDERR record that it reads before the whole answer.
+/*
+ * The gateway's log gets the line too, where the protocol and the peer take it. HAProxy 2.6 ends,
+ * with all it carries, on a STDERR record that it reads before the whole answer.
  */
-static bool is_haproxy(const struct ag_request *req)
-{
-	const struct var *software = env_known(&req->env, VAR_SERVER_SOFTWARE);
-
-	return software && strncmp(env_value(software), "HAProxy", 7) == 0;
-}
-
-/* The gateway's log gets the line too, where the protocol and the peer take it. */
 static void tell_gateway(const struct ag_request *req, const char *line)
 {
 	struct conn *conn = req->carrier;
 	char text[LOG_LINE_MAX];
 
 	if (!conn->protocol->log || conn->state != CONN_OPEN || conn->failed || req->over ||
-	        req->broken || is_haproxy(req) || conn->out_end - conn->out_at > HIGH_WATER)
+	        req->broken || is_front(req, "HAProxy") ||
+	        conn->out_end - conn->out_at > HIGH_WATER)
 		return;
 	struct writer escaped = { (uint8_t *)text, (uint8_t *)text + sizeof(text), false };
 	struct writer out = output(conn);

@@ -416,6 +416,15 @@ static void fastcgi_end(void *state, uint16_t id, struct writer *out)
 		slot->phase = SLOT_FREE;
 }
 
+/*
+ * FastCGI has no word for it, and a request that is sent while the connection closes is lost. nginx
+ * keeps a connection only if nothing stands behind END_REQUEST; an empty management record may.
+ */
+static void fastcgi_bye(struct writer *out)
+{
+	fastcgi_write_record(out, FCGI_GET_VALUES_RESULT, FCGI_NULL_REQUEST_ID, 0);
+}
+
 static bool fastcgi_keeps(const void *state, uint16_t id)
 {
 	const struct slot *slot = slot_find(state, id);
@@ -443,5 +452,6 @@ const struct protocol protocol_fastcgi = {
 	.end = fastcgi_end,
 	.log = fastcgi_log,
 	.keeps = fastcgi_keeps,
+	.bye = fastcgi_bye,
 	.body_left = fastcgi_body_left,
 };

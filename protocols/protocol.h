@@ -151,6 +151,12 @@ struct protocol {
 	 */
 	bool (*keeps)(const void *state, uint16_t id);
 
+	/*
+	 * What nginx takes as a reason not to use a connection again that it asked to keep; written
+	 * behind the last end(). NULL where head() can say that the connection closes.
+	 */
+	void (*bye)(struct writer *out);
+
 	/* Bytes of body still to come for the exchange, or UINT64_MAX where that is not known. */
 	uint64_t (*body_left)(const void *state, uint16_t id);
 

@@ -264,6 +264,49 @@ Test(reload, idle_connections_get_one_more, .timeout = 60)
 	site_stop(&site);
 }
 
+/*
+ * FastCGI can't say that a connection closes: what stands behind END_REQUEST keeps nginx from using
+ * it again, and only nginx gets it.
+ */
+static void check_farewell(const char *software, const char *expected, size_t length)
+{
+	struct site site = { .workers = 1 };
+	struct client client;
+	struct response response;
+	struct bytes request = { 0 };
+
+	site_start(&site, AT_ONCE "[app main]\nload = hello\n");
+	fastcgi_build(&request, 1, FASTCGI_KEEP,
+	        (const char *const[]){ "REQUEST_METHOD", "GET", "REQUEST_URI", "/",
+	                "SERVER_PROTOCOL", "HTTP/1.1", "SERVER_SOFTWARE", software, NULL },
+	        NULL, 0);
+	client_open(&client, daemon_address(&site.daemon));
+	for (int i = 0; i < 2; i++) {
+		client_send(&client, request.data, request.length);
+		fastcgi_response(&client, 1, &response);
+		cr_expect_eq(response.status, 200);
+		response_free(&response);
+		if (!i)
+			reload(&site, "reloaded: generation 2 serves");
+	}
+	client_read_all(&client);
+	cr_expect_eq(client.in.length, length, "%s: %zu bytes", software, client.in.length);
+	cr_expect_eq(memcmp(client.in.data, expected, length), 0);
+	bytes_free(&request);
+	client_close(&client);
+	site_stop(&site);
+}
+
+Test(reload, nginx_learns_that_a_kept_fastcgi_connection_closes, .timeout = 60)
+{
+	check_farewell("nginx/1.22.1", "\1\12\0\0\0\0\0\0", 8);
+}
+
+Test(reload, others_just_see_it_close, .timeout = 60)
+{
+	check_farewell("Apache", "", 0);
+}
+
 /* TTIN, TTOU: one worker more or less. */
 Test(reload, ttin_and_ttou, .timeout = 60)
 {
