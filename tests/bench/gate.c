@@ -201,11 +201,12 @@ static enum gate_verdict answer_fastcgi(
 				return GATE_WRONG;
 			add(&text, record + 8, content);
 		} else if (record[1] == END_REQUEST) {
-			bool complete = content == 8 && record[12] == 0 && at == length;
-
-			return complete ? judge(text.bytes, text.length, true, body,
-			                          "Status: ", true)
-			                : GATE_WRONG;
+			if (content != 8 || record[12] != 0 ||
+			        judge(text.bytes, text.length, true, body, "Status: ", true) !=
+			                GATE_RIGHT)
+				return GATE_WRONG;
+			/* nginx uses a connection again only where nothing follows */
+			return at == length ? GATE_RIGHT : GATE_LAST;
 		}
 	}
 	return eof ? GATE_WRONG : GATE_MORE;

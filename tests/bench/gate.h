@@ -15,8 +15,9 @@ struct gate_buffer {
 
 enum gate_verdict {
 	GATE_MORE,  /* the answer is not whole yet */
+	GATE_WRONG, /* neither that nor what follows */
 	GATE_RIGHT, /* status 200 and the body */
-	GATE_WRONG, /* anything else */
+	GATE_LAST,  /* the same, and the connection is not to be used again */
 };
 
 struct gate {

@@ -162,7 +162,7 @@ static void take_eof(struct load *load, struct conn *conn, bool broken)
 		open_conn(load, conn, since);
 		return;
 	}
-	finish(load, conn, !broken && judge(load, conn, true) == GATE_RIGHT, false);
+	finish(load, conn, !broken && judge(load, conn, true) >= GATE_RIGHT, false);
 }
 
 static void on_event(struct load *load, struct conn *conn, uint32_t events)
@@ -188,7 +188,7 @@ static void on_event(struct load *load, struct conn *conn, uint32_t events)
 			enum gate_verdict verdict = judge(load, conn, false);
 
 			if (verdict != GATE_MORE) {
-				finish(load, conn, verdict == GATE_RIGHT, true);
+				finish(load, conn, verdict >= GATE_RIGHT, verdict == GATE_RIGHT);
 				return;
 			}
 		}

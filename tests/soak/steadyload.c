@@ -186,7 +186,7 @@ static void take_end(struct load *load, struct conn *conn, int error)
 		fail(load, conn, FAIL_LOST);
 	} else if (!conn->got) {
 		fail(load, conn, error ? FAIL_RESET : FAIL_CLOSED);
-	} else if (gate->answer(conn->answer, conn->got, true, load->body) == GATE_RIGHT) {
+	} else if (gate->answer(conn->answer, conn->got, true, load->body) >= GATE_RIGHT) {
 		succeed(load, conn, false);
 	} else {
 		fail(load, conn, FAIL_SHORT);
@@ -223,12 +223,12 @@ static void take_answer(struct load *load, struct conn *conn)
 	enum gate_verdict verdict = conn->lane->gate->answer(
 	        conn->answer, conn->got, false, load->body);
 
-	if (conn->kind == KIND_MALFORMED && verdict != GATE_RIGHT)
+	if (conn->kind == KIND_MALFORMED && verdict < GATE_RIGHT)
 		return; /* its end is to come */
 	if (conn->kind == KIND_MALFORMED || verdict == GATE_WRONG)
 		fail(load, conn, FAIL_WRONG);
-	else if (verdict == GATE_RIGHT && conn->lane->keep)
-		succeed(load, conn, !closes(conn));
+	else if (verdict >= GATE_RIGHT && conn->lane->keep)
+		succeed(load, conn, verdict == GATE_RIGHT && !closes(conn));
 }
 
 static void on_event(struct load *load, struct conn *conn)
