@@ -299,12 +299,13 @@ int ag_join_all(struct ag_request *req);
 void ag_cancel(struct ag_request *req, struct ag_task *task);
 
 /*
- * What the tasks of one worker, whoever's requests they are, give each other and wait for. `ms` is
- * the longest wait, AG_FOREVER or 0: not at all. Who waits suspends, and those who came first are
- * served first. Beside what each call says, a wait ends with AG_TIMEOUT, AG_GONE or AG_CANCELED,
- * and then nothing was given or taken; or with AG_CLOSED when what it waits for is closed or freed.
- * Where there is nothing to wait for nothing suspends, and who has gone is not told either. They
- * belong to who has made them (NULL: no memory), in AG_APP or later, and to no other worker.
+ * What the tasks of one worker, whichever requests they belong to, give each other and wait for.
+ * `ms` is the longest wait, AG_FOREVER or 0: not at all. Who waits suspends, and those who came
+ * first are served first. Beside what each call says, a wait ends with AG_TIMEOUT, AG_GONE or
+ * AG_CANCELED, and then nothing was given or taken; or with AG_CLOSED when what it waits for is
+ * closed or freed. Where there is nothing to wait for nothing suspends, and who has gone is not
+ * told either. They belong to who has made them (NULL: no memory), in AG_APP or later, and to no
+ * other worker.
  */
 
 /* Up to `size` items, at least one, which the queue does not look at. */
