@@ -376,7 +376,7 @@ static bool finish_listener(struct build *build, struct listen_config *listen)
 	for (size_t i = 0; i < config_key_count; i++) {
 		const struct key *key = &config_keys[i];
 
-		if (key->section != SECTION_LISTEN || listen->given & UINT64_C(1) << i)
+		if (key->section != SECTION_LISTEN || listen->given & key_bit(key))
 			continue;
 		if (key->type != KEY_ADDRESS &&
 		        !key_copy(key, listen, &build->config->listen_default))

@@ -14,6 +14,7 @@
 
 #include "../app/limits.h"
 #include "../protocols/protocol.h"
+#include "environment.h"
 #include "peers.h"
 
 struct options;
@@ -24,6 +25,9 @@ struct status_source;
 
 /* Most worker processes of one generation. */
 #define WORKERS_MAX 1024
+
+/* daemon_config.core_size where the limit stays what it is. */
+#define CORE_UNCHANGED SIZE_MAX
 
 /* [daemon]; times in ms, no text is "". */
 struct daemon_config {
@@ -42,6 +46,16 @@ struct daemon_config {
 	unsigned reload_watch;    /* that new workers must live before the old ones drain */
 	unsigned threads;         /* of a worker, for ag_offload */
 	size_t stack_size;        /* bytes of one task's stack */
+
+	/* of the workers' processes: see privileges_apply */
+	char *chroot;
+	bool no_new_privileges;
+	unsigned umask;
+	int nice;            /* 0: unchanged */
+	size_t core_size;    /* RLIMIT_CORE, or CORE_UNCHANGED */
+	size_t memory_limit; /* RLIMIT_AS; 0: none */
+	char *cpu_affinity;  /* as affinity_bind takes it; NULL: off */
+	struct environment environment;
 };
 
 enum address_kind {
@@ -76,7 +90,7 @@ struct listen_config {
 	unsigned max_connections;     /* of one worker; 0: no limit */
 	unsigned shed_after;          /* ms in the queue, then 503; 0: never */
 	unsigned stale_after;         /* ms since the gateway got it, then 503; 0: never */
-	uint64_t given; /* bit N: key N was set for this one, not taken from [listen] */
+	uint64_t given;               /* key_bit: was set for this one, not taken from [listen] */
 };
 
 /* A key that only the application knows. */

@@ -389,7 +389,7 @@ bool build_set(struct build *build, const char *name, const char *value)
 
 	if (key == NULL)
 		return target->app ? set_setting(build, name, value) : unknown_key(build, name);
-	bit = UINT64_C(1) << (key - config_keys);
+	bit = key_bit(key);
 	if (!may_set(build, key, bit))
 		return false;
 	if (key->type == KEY_ADDRESS && !take_protocol(build, &value))

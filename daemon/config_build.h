@@ -12,7 +12,7 @@ struct target {
 	const struct section *section; /* NULL: none yet */
 	enum section_id id;
 	void *base;             /* its struct */
-	uint64_t *given;        /* bit N: key N was set */
+	uint64_t *given;        /* key_bit: was set */
 	char label[64];         /* "listen main" */
 	struct app_config *app; /* NULL: the section is not an application's */
 };

@@ -1,4 +1,5 @@
 /* Every key of the configuration in one table, and what is made from it. */
+#include <assert.h>
 #include <string.h>
 
 #include "config_keys.h"
@@ -69,6 +70,24 @@ const struct key config_keys[] = {
 	        "none." },
 	{ DAEMON(stack_size), KEY_SIZE, 64 * KIB, GIB, "256K",
 	        "Address space of one request's stack; only touched pages cost memory." },
+	{ DAEMON(chroot), KEY_TEXT, 0, 0, "",
+	        "Root directory of the workers, in which applications are looked for; empty: "
+	        "unchanged." },
+	{ DAEMON(no_new_privileges), KEY_SWITCH, 0, 1, "on",
+	        "Keep workers and their programs from gaining rights, by setuid files too." },
+	{ DAEMON(umask), KEY_MODE, 0, 0777, "0027",
+	        "Permissions that files made by workers do not get." },
+	{ DAEMON(nice), KEY_NICE, 0, 0, "0",
+	        "Nice value of the workers, from -20 to 19; 0: unchanged." },
+	{ DAEMON(core_size), KEY_LIMIT, 0, 1024 * GIB, "unchanged",
+	        "Bytes of a worker's core file; 0: none." },
+	{ DAEMON(memory_limit), KEY_SIZE, 0, 1024 * GIB, "0",
+	        "Address space of a worker, above which it gets no more memory; 0: no limit." },
+	{ DAEMON(cpu_affinity), KEY_CPUS, 0, 0, "off",
+	        "CPUs for the workers in turn: off, auto for all usable, or a list such as "
+	        "0,2,4-7." },
+	{ DAEMON(environment), KEY_ENVIRONMENT, 0, 0, "",
+	        "NAME=value that workers have in their environment." },
 
 	{ LISTEN(address), KEY_ADDRESS, 0, 0, "127.0.0.1:8888",
 	        "HOST:PORT, :PORT, [V6]:PORT, unix:PATH or fd:N, with PROTOCOL= before it if "
@@ -158,8 +177,17 @@ const struct key config_keys[] = {
 
 const size_t config_key_count = sizeof(config_keys) / sizeof(config_keys[0]);
 
-/* listen_config.given has a bit for each key. */
-_Static_assert(sizeof(config_keys) / sizeof(config_keys[0]) <= 64, "more keys than bits");
+uint64_t key_bit(const struct key *key)
+{
+	unsigned n = 0;
+
+	while (key > config_keys && key[-1].section == key->section) {
+		key--;
+		n++;
+	}
+	assert(n < 64);
+	return UINT64_C(1) << n;
+}
 
 const struct key *key_find(enum section_id section, const char *name)
 {
@@ -300,8 +328,8 @@ void config_write_template(FILE *out)
 	      ";\n"
 	      "; Sizes take K, M or G; times take ms, s, m or h and are seconds without one. A "
 	      "line is\n"
-	      "; at most 199 bytes long. \" ;\" begins a comment. allowed_clients and "
-	      "trusted_proxies\n; may be repeated.\n",
+	      "; at most 199 bytes long. \" ;\" begins a comment. allowed_clients, "
+	      "trusted_proxies\n; and environment may be repeated.\n",
 	        out);
 	for (unsigned id = 0; id < SECTION_COUNT; id++)
 		write_section(id, out);

@@ -21,21 +21,25 @@ struct section {
 };
 
 enum key_type {
-	KEY_COUNT,    /* unsigned; "auto" is 0 */
-	KEY_NUMBER,   /* unsigned */
-	KEY_SIZE,     /* size_t or uint64_t, bytes */
-	KEY_TIME,     /* unsigned, ms */
-	KEY_MODE,     /* unsigned, octal */
-	KEY_SWITCH,   /* bool */
-	KEY_LEVEL,    /* unsigned: index of a level's name */
-	KEY_TEXT,     /* char *, NULL when empty */
-	KEY_TEMPLATE, /* char *, a log's format */
-	KEY_MOUNT,    /* char *, begins with "/"; NULL when empty, where that may be */
-	KEY_HOST,     /* char *, in lower case; "any" is NULL */
-	KEY_PROTOCOL, /* const struct protocol *; "auto" is NULL */
-	KEY_ADDRESS,  /* char *address and `where` of a listen_config */
-	KEY_ADMIN,    /* the same, for this host alone; NULL when "off" */
-	KEY_PEERS,    /* struct peers; appends */
+	KEY_COUNT,       /* unsigned; "auto" is 0 */
+	KEY_NICE,        /* int, -20 to 19 */
+	KEY_NUMBER,      /* unsigned */
+	KEY_SIZE,        /* size_t or uint64_t, bytes */
+	KEY_LIMIT,       /* the same; "unchanged" is the type's maximum */
+	KEY_TIME,        /* unsigned, ms */
+	KEY_MODE,        /* unsigned, octal */
+	KEY_SWITCH,      /* bool */
+	KEY_LEVEL,       /* unsigned: index of a level's name */
+	KEY_TEXT,        /* char *, NULL when empty */
+	KEY_TEMPLATE,    /* char *, a log's format */
+	KEY_MOUNT,       /* char *, begins with "/"; NULL when empty, where that may be */
+	KEY_HOST,        /* char *, in lower case; "any" is NULL */
+	KEY_PROTOCOL,    /* const struct protocol *; "auto" is NULL */
+	KEY_ADDRESS,     /* char *address and `where` of a listen_config */
+	KEY_ADMIN,       /* the same, for this host alone; NULL when "off" */
+	KEY_PEERS,       /* struct peers; appends */
+	KEY_CPUS,        /* char *, a list of CPUs or "auto"; NULL when "off" */
+	KEY_ENVIRONMENT, /* struct environment; appends */
 };
 
 struct key {
@@ -55,8 +59,11 @@ extern const size_t config_key_count;
 /* Whether setting the key again adds to it. */
 static inline bool key_is_list(const struct key *key)
 {
-	return key->type == KEY_PEERS;
+	return key->type == KEY_PEERS || key->type == KEY_ENVIRONMENT;
 }
+
+/* The key among those of its section, for listen_config.given. */
+uint64_t key_bit(const struct key *key);
 
 /* By name, or NULL. */
 const struct key *key_find(enum section_id section, const char *name);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "affinity.h"
 #include "config_keys.h"
 #include "log_template.h"
 
@@ -22,7 +23,9 @@ static const struct unit plain[] = { { "", 1 }, { 0 } };
 
 static const struct unit *key_units(const struct key *key)
 {
-	return key->type == KEY_SIZE ? sizes : key->type == KEY_TIME ? times : plain;
+	return key->type == KEY_SIZE || key->type == KEY_LIMIT ? sizes
+	       : key->type == KEY_TIME                         ? times
+	                                                       : plain;
 }
 
 static bool parse_scaled(const char *text, const struct unit *unit, uint64_t *value)
@@ -80,6 +83,17 @@ static bool parse_choice(const char *text, const char *const *names, size_t coun
 	return false;
 }
 
+static bool parse_nice(const char *text, uint64_t *value)
+{
+	bool negative = *text == '-';
+
+	if (!parse_scaled(text + negative, plain, value) || *value > (negative ? 20 : 19))
+		return false;
+	if (negative)
+		*value = -*value;
+	return true;
+}
+
 /* Any type that is kept as a number. */
 static bool parse_integer(const struct key *key, const char *text, uint64_t *value)
 {
@@ -87,6 +101,8 @@ static bool parse_integer(const struct key *key, const char *text, uint64_t *val
 	case KEY_COUNT:
 		*value = 0;
 		return strcmp(text, "auto") == 0 || parse_scaled(text, plain, value);
+	case KEY_NICE:
+		return parse_nice(text, value);
 	case KEY_MODE:
 		return parse_octal(text, value);
 	case KEY_LEVEL:
@@ -112,6 +128,11 @@ static void expect_integer(const struct key *key, char *error, size_t size)
 		snprintf(error, size, "expected auto or a number from 1 to %s", max);
 	else if (key->type == KEY_SIZE)
 		snprintf(error, size, "expected %s to %s: bytes, or with K, M or G", min, max);
+	else if (key->type == KEY_LIMIT)
+		snprintf(error, size, "expected unchanged, or %s to %s: bytes, or with K, M or G",
+		        min, max);
+	else if (key->type == KEY_NICE)
+		snprintf(error, size, "expected a number from -20 to 19");
 	else if (key->type == KEY_TIME)
 		snprintf(
 		        error, size, "expected %s to %s: seconds, or with ms, s, m or h", min, max);
@@ -150,12 +171,19 @@ static uint64_t load_integer(const struct key *key, const void *field)
 	return *(const bool *)field;
 }
 
+/* A nice value has been checked by its sign. */
+static bool in_range(const struct key *key, uint64_t value)
+{
+	return key->type == KEY_NICE || (value >= key->min && value <= key->max);
+}
+
 static bool set_integer(
         const struct key *key, void *base, const char *text, char *error, size_t size)
 {
-	uint64_t value;
+	uint64_t value = UINT64_MAX;
+	bool unchanged = key->type == KEY_LIMIT && strcmp(text, "unchanged") == 0;
 
-	if (!parse_integer(key, text, &value) || value < key->min || value > key->max) {
+	if (!unchanged && (!parse_integer(key, text, &value) || !in_range(key, value))) {
 		expect_integer(key, error, size);
 		return false;
 	}
@@ -185,6 +213,15 @@ static bool set_template(char **field, const char *text, char *error, size_t siz
 	if (!template)
 		return false;
 	log_template_free(template);
+	return set_text(field, text, error, size);
+}
+
+static bool set_cpus(char **field, const char *text, char *error, size_t size)
+{
+	if (strcmp(text, "off") == 0)
+		text = "";
+	else if (!affinity_check(text, error, size))
+		return false;
 	return set_text(field, text, error, size);
 }
 
@@ -293,6 +330,10 @@ bool key_parse(const struct key *key, void *base, const char *text, char *error,
 		return set_admin(base, text, error, size);
 	case KEY_PEERS:
 		return add_peers(field_of(key, base), text, error, size);
+	case KEY_CPUS:
+		return set_cpus(field_of(key, base), text, error, size);
+	case KEY_ENVIRONMENT:
+		return environment_add(field_of(key, base), text, error, size);
 	default:
 		return set_integer(key, base, text, error, size);
 	}
@@ -312,6 +353,10 @@ static void print_integer(const struct key *key, uint64_t value, FILE *out)
 		print_text(key->name, switches[value], out);
 	else if (key->type == KEY_LEVEL)
 		print_text(key->name, levels[value], out);
+	else if (key->type == KEY_LIMIT && value == SIZE_MAX)
+		print_text(key->name, "unchanged", out);
+	else if (key->type == KEY_NICE)
+		fprintf(out, "%s = %d\n", key->name, (int)value);
 	else if (key->type == KEY_MODE)
 		fprintf(out, "%s = %04o\n", key->name, (unsigned)value);
 	else
@@ -331,6 +376,7 @@ void key_print(const struct key *key, const void *base, FILE *out)
 		print_text(key->name, *(char *const *)field, out);
 		break;
 	case KEY_HOST:
+	case KEY_CPUS:
 	case KEY_ADMIN:
 		if (*(char *const *)field)
 			print_text(key->name, *(char *const *)field, out);
@@ -343,6 +389,9 @@ void key_print(const struct key *key, const void *base, FILE *out)
 		break;
 	case KEY_PEERS:
 		peers_print(field, key->name, out);
+		break;
+	case KEY_ENVIRONMENT:
+		environment_print(field, key->name, out);
 		break;
 	default:
 		print_integer(key, load_integer(key, field), out);
@@ -361,6 +410,7 @@ bool key_copy(const struct key *key, void *to, const void *from)
 	case KEY_TEMPLATE:
 	case KEY_MOUNT:
 	case KEY_HOST:
+	case KEY_CPUS:
 		return copy_text(field_of(key, to), field_of(key, from));
 	case KEY_ADDRESS:
 	case KEY_ADMIN:
@@ -368,6 +418,8 @@ bool key_copy(const struct key *key, void *to, const void *from)
 		return copy_text(field_of(key, to), field_of(key, from));
 	case KEY_PEERS:
 		return peers_copy(field_of(key, to), field_of(key, from));
+	case KEY_ENVIRONMENT:
+		return environment_copy(field_of(key, to), field_of(key, from));
 	default:
 		memcpy(field_of(key, to), field_of(key, from), key->width);
 		return true;
@@ -383,12 +435,16 @@ void key_clear(const struct key *key, void *base)
 	case KEY_TEMPLATE:
 	case KEY_MOUNT:
 	case KEY_HOST:
+	case KEY_CPUS:
 	case KEY_ADDRESS:
 	case KEY_ADMIN:
 		free(*(char **)field);
 		break;
 	case KEY_PEERS:
 		peers_clear(field);
+		break;
+	case KEY_ENVIRONMENT:
+		environment_clear(field);
 		break;
 	default:
 		break;

@@ -330,16 +330,23 @@ static bool stack_set(void)
 	       sigaltstack(&stack, NULL) == 0;
 }
 
+void crash_name_program(void)
+{
+	ssize_t length = readlink("/proc/self/exe", state.program, sizeof(state.program) - 1);
+
+	state.program[length > 0 ? length : 0] = '\0';
+}
+
 bool crash_catch(
         struct crash *into, const struct runtime *runtime, crash_walk *walk, const void *data)
 {
 	struct sigaction action = { .sa_sigaction = on_fault,
 		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
-	ssize_t length = readlink("/proc/self/exe", state.program, sizeof(state.program) - 1);
 
 	if (!stack_set())
 		return false;
-	state.program[length > 0 ? length : 0] = '\0';
+	if (!*state.program)
+		crash_name_program();
 	state.into = into;
 	state.runtime = runtime;
 	state.walk = walk;

@@ -74,6 +74,9 @@ struct crash {
 /* Tells crash_other of every request that a handler has; the lists it follows may be broken. */
 typedef void crash_walk(const void *data, struct crash *crash);
 
+/* Notes the path of this program, before a root directory of its own hides it. */
+void crash_name_program(void);
+
 /*
  * From now on a signal that kills for a fault of the program leaves its record in `into`, and the
  * process dies of it as it would have without; CRASH_PROBE leaves one too. For the calling thread,

@@ -6,10 +6,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "background.h"
 #include "control.h"
+#include "crash.h"
 #include "log.h"
 #include "master_private.h"
 #include "privileges.h"
+#include "upkeep.h"
 #include "worker.h"
 
 /* What a worker gets beyond graceful_timeout before it is killed, in ms. */
@@ -32,6 +35,7 @@ static void leave_master(struct master *master)
 		if (child->control >= 0)
 			close(child->control);
 	close(master->signal_fd);
+	close(master->options->start); /* a directory leads out of any root */
 	master->start->on_forked(master->start->data);
 	sigprocmask(SIG_UNBLOCK, &master->signals, NULL);
 }
@@ -52,6 +56,14 @@ static void leave_sockets(const struct generation *generation, const struct work
 			close(generation->bound[i].fd);
 }
 
+/* What a root directory of its own may lack. */
+static void leave_root(const struct daemon_config *config)
+{
+	crash_name_program();
+	if (config->chroot && config->daemonize && background_leave_terminal())
+		log_follow_stderr();
+}
+
 static int run_child(const struct master *master, const struct generation *generation,
         const struct child *child, int control)
 {
@@ -63,12 +75,15 @@ static int run_child(const struct master *master, const struct generation *gener
 		.number = (int)child->number,
 		.control = control,
 		.slot = child->slot,
+		.statm = upkeep_open_statm(),
 	};
 	char error[CONTROL_TEXT_MAX];
 
 	leave_sockets(master->now, &start);
 	leave_sockets(master->next, &start);
-	if (privileges_drop(&generation->config->daemon, error, sizeof(error)))
+	leave_root(&generation->config->daemon);
+	if (privileges_apply(
+	            &generation->config->daemon, (unsigned)start.number, error, sizeof(error)))
 		return admin ? admin_run(master, &start) : worker_run(&start);
 	control_send(control, CONTROL_FAILED, error);
 	return 1;

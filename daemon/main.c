@@ -46,6 +46,9 @@ static void on_ready(void *data, const struct generation *generation)
 	if (!pidfile_write(&daemon->pidfile))
 		log_line(LOG_LEVEL_WARNING, "can't write %s: %s", daemon->pidfile.path,
 		        strerror(errno));
+	if (geteuid() == 0 && !generation->config->daemon.user)
+		log_line(LOG_LEVEL_WARNING,
+		        "running as root: applications may do anything; set daemon.user");
 	for (size_t i = 0; i < generation->bound_count; i++) {
 		const struct bound *bound = &generation->bound[i];
 
@@ -174,6 +177,11 @@ static int check(const struct config *config)
 	char error[512];
 
 	if (!generation_enter(config, error, sizeof(error)))
+		return fail(1, error);
+	if (!environment_apply(&config->daemon.environment))
+		return fail(1, "no memory");
+	/* applications are looked for where workers do it, if we may */
+	if (geteuid() == 0 && !privileges_enter_root(&config->daemon, error, sizeof(error)))
 		return fail(1, error);
 	host = host_load(config, error, sizeof(error));
 	if (!host)

@@ -164,12 +164,15 @@ static void limit(int resource, int64_t most)
 /* Leaves what the master has: its rights and descriptors. False: it must not go on. */
 static bool confine(int output, pid_t master, const struct daemon_config *as)
 {
+	struct daemon_config outside = *as;
 	char error[256];
 	sigset_t none;
 
+	outside.chroot = NULL;
+	outside.no_new_privileges = true;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (!privileges_drop(as, error, sizeof(error)) || dup2(output, OUTPUT) < 0 ||
+	if (!privileges_drop(&outside, error, sizeof(error)) || dup2(output, OUTPUT) < 0 ||
 	        close_range(OUTPUT + 1, ~0u, 0) < 0)
 		return false;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

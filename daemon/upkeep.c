@@ -1,5 +1,6 @@
 #include "upkeep.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,23 +81,28 @@ static void on_life(evutil_socket_t fd, short what, void *argument)
 	upkeep_recycle(argument, "daemon.max_lifetime");
 }
 
+int upkeep_open_statm(void)
+{
+	return open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+}
+
 /* Resident bytes; 0 where they can't be told. */
-static uint64_t resident(void)
+static uint64_t resident(int statm)
 {
 	unsigned long long pages = 0;
-	FILE *file = fopen("/proc/self/statm", "re");
+	char text[128];
+	ssize_t length = pread(statm, text, sizeof(text) - 1, 0);
 
-	if (file && fscanf(file, "%*u %llu", &pages) != 1)
+	text[length > 0 ? length : 0] = '\0';
+	if (sscanf(text, "%*u %llu", &pages) != 1)
 		pages = 0;
-	if (file)
-		fclose(file);
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static void on_size(evutil_socket_t fd, short what, void *argument)
 {
 	struct worker *worker = argument;
-	uint64_t size = resident();
+	uint64_t size = resident(worker->upkeep.statm);
 	char why[96];
 
 	(void)fd;
@@ -140,4 +146,6 @@ void upkeep_stop(struct worker *worker)
 	evtimer_del(&worker->upkeep.late);
 	evtimer_del(&worker->upkeep.life);
 	event_del(&worker->upkeep.size);
+	if (worker->upkeep.statm >= 0)
+		close(worker->upkeep.statm);
 }

@@ -15,10 +15,14 @@ struct upkeep {
 	struct event late; /* looks for requests over daemon.request_timeout, while any waits */
 	struct event life; /* daemon.max_lifetime */
 	struct event size; /* daemon.rss_limit */
+	int statm;         /* what tells its size, or -1; ours */
 	uint64_t last;     /* requests after which a successor is wanted */
 	bool looking;      /* `late` is set */
 	bool asked;        /* for a successor */
 };
+
+/* What tells the size of this process, whatever becomes of its root directory; -1: nothing. */
+int upkeep_open_statm(void);
 
 /* Starts the clocks that the configuration asks for. False without memory. */
 bool upkeep_start(struct worker *worker);

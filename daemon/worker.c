@@ -354,7 +354,9 @@ static bool serve(struct worker *worker, const struct worker_start *start)
 
 int worker_run(const struct worker_start *start)
 {
-	struct worker worker = { .config = start->config, .slot = start->slot };
+	struct worker worker = {
+		.config = start->config, .slot = start->slot, .upkeep.statm = start->statm
+	};
 	pid_t master = getppid();
 	char error[512], name[16];
 

@@ -83,6 +83,7 @@ struct worker_start {
 	size_t bound_count;
 	int number;  /* 0: the one that serves [admin] */
 	int control; /* the worker's end, see control.h */
+	int statm;   /* of upkeep_open_statm(), the worker's from here on */
 	struct slot *slot;
 };
 

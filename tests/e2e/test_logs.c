@@ -338,7 +338,9 @@ Test(logs, syslog, .timeout = 60)
 	daemon_start(&daemon, 1, LOCAL, "-D", "-s", access, "-s", error, "-s",
 	        "log.format={method} {request_id}", "hello", NULL);
 	cr_expect_eq(get_status(daemon_address(&daemon), "/"), 200);
-	receive(fd, text, sizeof text);
+	do
+		receive(fd, text, sizeof text);
+	while (strncmp(text, "<30>", 4) != 0);
 	cr_assert_eq(sscanf(text, "<30>%*s %*s %*s anygate[%*d]: worker 1: request %69[^:]", id), 1,
 	        "%s", text);
 	do

@@ -80,6 +80,42 @@ static const struct error_row option_errors[] = {
 	        "or workers" },
 	{ "-s|daemon.spare_min=4|hello",
 	        "-s daemon.spare_min: spare_min (4) is more than spare_max (3)" },
+	{ "-s|daemon.cpu_affinity=|hello", "-s daemon.cpu_affinity: bad value \"\"; expected off, "
+	                                   "auto, or CPUs up to 1023 such as 0,2,4-7" },
+	{ "-s|daemon.cpu_affinity=1,|hello", "-s daemon.cpu_affinity: bad value \"1,\"; expected "
+	                                     "off, auto, or CPUs up to 1023 such as 0,2,4-7" },
+	{ "-s|daemon.cpu_affinity=4-2|hello", "-s daemon.cpu_affinity: bad value \"4-2\"; expected "
+	                                      "off, auto, or CPUs up to 1023 such as 0,2,4-7" },
+	{ "-s|daemon.cpu_affinity=1-|hello", "-s daemon.cpu_affinity: bad value \"1-\"; expected "
+	                                     "off, auto, or CPUs up to 1023 such as 0,2,4-7" },
+	{ "-s|daemon.cpu_affinity=1024|hello",
+	        "-s daemon.cpu_affinity: bad value \"1024\"; expected off, auto, or CPUs up to "
+	        "1023 such as 0,2,4-7" },
+	{ "-s|daemon.cpu_affinity=0x1|hello", "-s daemon.cpu_affinity: bad value \"0x1\"; expected "
+	                                      "off, auto, or CPUs up to 1023 such as 0,2,4-7" },
+	{ "-s|daemon.cpu_affinity=,1|hello", "-s daemon.cpu_affinity: bad value \",1\"; expected "
+	                                     "off, auto, or CPUs up to 1023 such as 0,2,4-7" },
+	{ "-s|daemon.nice=20|hello",
+	        "-s daemon.nice: bad value \"20\"; expected a number from -20 to 19" },
+	{ "-s|daemon.nice=-21|hello",
+	        "-s daemon.nice: bad value \"-21\"; expected a number from -20 to 19" },
+	{ "-s|daemon.nice=|hello",
+	        "-s daemon.nice: bad value \"\"; expected a number from -20 to 19" },
+	{ "-s|daemon.nice=-|hello",
+	        "-s daemon.nice: bad value \"-\"; expected a number from -20 to 19" },
+	{ "-s|daemon.nice=+1|hello",
+	        "-s daemon.nice: bad value \"+1\"; expected a number from -20 to 19" },
+	{ "-s|daemon.environment=A|hello", "-s daemon.environment: bad value \"A\"; expected "
+	                                   "NAME=value, the name of letters, digits and \"_\"" },
+	{ "-s|daemon.environment==b|hello", "-s daemon.environment: bad value \"=b\"; expected "
+	                                    "NAME=value, the name of letters, digits and \"_\"" },
+	{ "-s|daemon.environment=1A=b|hello", "-s daemon.environment: bad value \"1A=b\"; expected "
+	                                      "NAME=value, the name of letters, digits and \"_\"" },
+	{ "-s|daemon.environment=A B=c|hello",
+	        "-s daemon.environment: bad value \"A B=c\"; expected NAME=value, the name of "
+	        "letters, digits and \"_\"" },
+	{ "-s|daemon.core_size=x|hello", "-s daemon.core_size: bad value \"x\"; expected "
+	                                 "unchanged, or 0 to 1024G: bytes, or with K, M or G" },
 	{ "-s|daemon.a.b=1|hello", "-s daemon.a.b: unknown key \"a.b\" in [daemon]" },
 	{ "-s|log.error=a ;b|hello", "-s log.error: the value has \" ;\", which begins a comment" },
 	{ "-s|log.error=a\nb|hello", "-s log.error: the value has a control character" },
