@@ -1,6 +1,9 @@
 #include "background.h"
 
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,8 +34,22 @@ static int wait_for_daemon(pid_t daemon, int from)
 	               : 1;
 }
 
+/* Sockets of systemd were meant for the process that we were; a reload looks for them again. */
+static void keep_sockets(pid_t former)
+{
+	const char *meant = getenv("LISTEN_PID");
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%ld", (long)former);
+	if (!meant || strcmp(meant, pid) != 0)
+		return;
+	snprintf(pid, sizeof(pid), "%ld", (long)getpid());
+	setenv("LISTEN_PID", pid, 1);
+}
+
 int background_enter(void)
 {
+	pid_t former = getpid();
 	int ends[2];
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -50,6 +67,7 @@ int background_enter(void)
 	}
 	close(ends[0]);
 	setsid();
+	keep_sockets(former);
 	return ends[1];
 }
 
