@@ -26,6 +26,7 @@
 
 struct lookup {
 	const struct crash_frame *frames;
+	const char *root; /* of the worker: paths may be as seen inside; NULL: ours */
 	Dwfl *dwfl;
 	Dwfl_Module *modules[CRASH_FRAMES]; /* of the frames; NULL: none */
 };
@@ -42,6 +43,17 @@ static int module_open(const char *path)
 	return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 }
 
+/* Inside of the worker's root, or, as it was loaded before that, outside. */
+static int module_find(const char *root, const char *path)
+{
+	char inside[2 * CRASH_MODULE];
+	int fd = -1;
+
+	if (root && snprintf(inside, sizeof(inside), "%s/%s", root, path) < (int)sizeof(inside))
+		fd = module_open(inside);
+	return fd < 0 ? module_open(path) : fd;
+}
+
 /* The module of frame `i`, which frames before it may have too. */
 static Dwfl_Module *module_of(const struct lookup *lookup, size_t i)
 {
@@ -50,7 +62,7 @@ static Dwfl_Module *module_of(const struct lookup *lookup, size_t i)
 	for (size_t k = 0; k < i; k++)
 		if (strcmp(lookup->frames[k].module, path) == 0)
 			return lookup->modules[k];
-	int fd = module_open(path);
+	int fd = module_find(lookup->root, path);
 
 	if (fd < 0)
 		return NULL;
@@ -129,13 +141,13 @@ static void find(const struct lookup *lookup, size_t i, struct symbol *symbol)
 }
 
 /* Writes one symbol for each frame as soon as it is found. */
-static void look_up(const struct crash_frame *frames, size_t count)
+static void look_up(const struct crash_frame *frames, size_t count, const char *root)
 {
 	static char *no_directory;
 	static const Dwfl_Callbacks callbacks = { .find_debuginfo = dwfl_standard_find_debuginfo,
 		.section_address = dwfl_offline_section_address,
 		.debuginfo_path = &no_directory };
-	struct lookup lookup = { .frames = frames };
+	struct lookup lookup = { .frames = frames, .root = root };
 
 	unsetenv("DEBUGINFOD_URLS"); /* nothing is asked of the network */
 	lookup.dwfl = dwfl_begin(&callbacks);
@@ -234,7 +246,7 @@ void symbols_find(const struct crash_frame *frames, size_t count, const struct d
 
 	if (reader == 0) {
 		if (confine(ends[1], master, as))
-			look_up(frames, count);
+			look_up(frames, count, as->chroot);
 		_exit(0);
 	}
 	close(ends[1]);

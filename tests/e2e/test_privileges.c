@@ -91,6 +91,8 @@ Test(privileges, workers_of_another_user, .timeout = 60)
 	                "daemon.core_size=1M", SET, "daemon.open_files=256", "hello", NULL });
 	cr_assert(getcwd(here, sizeof here));
 	check_get(daemon_address(&daemon), "/", 200, NULL);
+	/* that process may come up after the workers */
+	check_get(strchr(admin, '=') + 1, "/healthz", 200, NULL);
 	cr_assert_eq(process_children(daemon.process.pid, pids, COUNT(pids)), 3);
 	for (size_t i = 0; i < 3; i++) {
 		check_nobody(pids[i]);
@@ -165,6 +167,7 @@ static const char *make_root(char setting[256])
 	snprintf(setting, 256, "daemon.chroot=%s", support_path("root"));
 	cr_assert_eq(mkdir(support_path("root"), 0755), 0);
 	chmod(support_path("root"), 0755);
+	chmod(support_directory(), 0711); /* who reads symbols for nobody is outside */
 	copy_file(DAEMON_APPS "process.so", support_path("root/app.so"));
 	return strchr(setting, '=') + 1;
 }
@@ -196,6 +199,28 @@ Test(privileges, another_root, .timeout = 60)
 	proc_check_link(worker, "cwd", root);
 	proc_check_descriptors(worker);
 	daemon_stop(&daemon);
+}
+
+/* The log names the functions of an application that is inside. */
+Test(privileges, crash_in_another_root, .timeout = 60)
+{
+	struct daemon daemon;
+	struct response response;
+	char setting[256];
+
+	if (geteuid() != 0)
+		return;
+	make_root(setting);
+	copy_file(DAEMON_APPS "crash.so", support_path("root/app.so"));
+	start(&daemon, 1,
+	        (const char *const[]){ DAEMON_PROGRAM, "-w", "1", LOCAL, SET, setting, SET,
+	                "daemon.user=nobody", "/app.so", NULL });
+	http_get(daemon_address(&daemon), "/segv", &response);
+	cr_expect_eq(response.status, 0);
+	response_free(&response);
+	daemon_expect(&daemon, "#0 segv_here (app.so+0x");
+	kill(daemon.process.pid, SIGTERM);
+	daemon_end(&daemon, 0, true);
 }
 
 /* In the background: there is no /dev/null inside. */
