@@ -52,6 +52,7 @@ extern "C" {
 #define AG_BUSY     (-7) /* too much of this is being done already */
 #define AG_CANCELED (-6) /* ag_cancel: this task should end */
 #define AG_CLOSED   (-8) /* the queue, condition or semaphore is closed */
+#define AG_NOENT    (-9) /* ag_run: there is no such program, or it can't be executed */
 
 struct ag_app;     /* one application in one worker */
 struct ag_request; /* one request, from its head until its handler has returned */
@@ -340,6 +341,52 @@ struct ag_semaphore *ag_semaphore_new(size_t count);
 int ag_semaphore_take(struct ag_request *req, struct ag_semaphore *semaphore, unsigned ms);
 void ag_semaphore_give(struct ag_semaphore *semaphore);
 void ag_semaphore_free(struct ag_semaphore *semaphore);
+
+/* Takes a piece of a program's output, valid for the call; may suspend. Not 0 ends the program. */
+typedef int ag_run_output(struct ag_request *req, void *argument, const char *data, size_t size);
+
+/* Which program to run and how; zeroed but for argv is good. */
+struct ag_run_spec {
+	/*
+	 * NULL at the end. A first one without "/" is looked up in PATH: the one of `environment`,
+	 * or else the system's usual directories; entries that are not absolute are passed over. A
+	 * relative path starts at `directory`. No shell is asked.
+	 */
+	const char *const *argv;
+	/* NAME=value, NULL at the end; nothing else is inherited. NULL: PATH only */
+	const char *const *environment;
+	const char *directory; /* to run in; NULL: the worker's */
+	const void *input;     /* `input_size` bytes for standard input, */
+	size_t input_size;
+	bool input_body;     /* or, instead, the request's body as it comes; else it is empty */
+	size_t output_limit; /* bytes of each output to keep, 0: 64 KiB; */
+	size_t error_limit;  /* the rest is read and dropped */
+	unsigned timeout_ms; /* from its start; then its process group is killed. 0: none */
+	ag_run_output *take; /* gets standard output as it comes, in place of `output`; or NULL */
+	void *argument;      /* for it */
+};
+
+/* How it ended. Both texts live as long as the request, have a NUL behind them, are never NULL. */
+struct ag_run_result {
+	int status;     /* its exit status; -1: it did not exit by itself */
+	int signal;     /* that killed it; 0: none */
+	bool timed_out; /* timeout_ms was over: `signal` is SIGKILL */
+	const char *output, *error;
+	size_t output_size, error_size;
+	bool output_cut, error_cut; /* there was more than the limit */
+};
+
+/*
+ * Runs a program in a process group of its own, with no descriptor of ours but three pipes, to its
+ * end. Suspends; several tasks may do so at once. Where daemon.programs run already, it waits its
+ * turn first. Returns 0 with `*result`, however the program ended; what it has left behind goes on,
+ * unless that holds its standard output. Or nothing has run: AG_NOENT, AG_INVALID (the spec), or
+ * AG_NOMEM (no room for a process; the log says why of this and AG_NOENT). Or its group was killed:
+ * AG_GONE at once when the client goes away, AG_TIMEOUT by the request's own deadline, AG_CANCELED,
+ * AG_NOMEM, what `take` returned, or what ag_read would with `input_body`. `*result` has no output
+ * then.
+ */
+int ag_run(struct ag_request *req, const struct ag_run_spec *spec, struct ag_run_result *result);
 
 /* Memory that lives as long as the request, aligned for any type; NULL when its limit is reached.
  */

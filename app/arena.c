@@ -1,7 +1,6 @@
 #include "arena.h"
 
 #include <stdalign.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,11 @@
 struct block {
 	struct block *next;
 	size_t size; /* ARENA_BLOCK for those that go back to the pool */
+};
+
+struct kept {
+	struct kept *next;
+	void *memory;
 };
 
 /* Blocks that a pool keeps; more than a busy worker's requests need at a time is given back. */
@@ -118,8 +122,21 @@ char *arena_copy(struct arena *arena, const char *text, size_t length)
 	return copy;
 }
 
+bool arena_keep(struct arena *arena, void *memory)
+{
+	struct kept *kept = arena_alloc(arena, sizeof(*kept));
+
+	if (!kept)
+		return false;
+	*kept = (struct kept){ arena->kept, memory };
+	arena->kept = kept;
+	return true;
+}
+
 void arena_free(struct arena *arena)
 {
+	for (const struct kept *kept = arena->kept; kept; kept = kept->next)
+		free(kept->memory);
 	for (struct block *block = arena->blocks, *next; block; block = next) {
 		next = block->next;
 		if (block->size == ARENA_BLOCK)

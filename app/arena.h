@@ -5,6 +5,7 @@
 #ifndef APP_ARENA_H
 #define APP_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Free blocks of one size, kept for the next request; one pool per worker. Zeroed is empty. */
@@ -18,6 +19,7 @@ struct arena {
 	struct block *blocks; /* newest first */
 	char *at, *end;       /* what is free in the newest block */
 	size_t left;          /* bytes that may still be taken from the system */
+	struct kept *kept;    /* arena_keep's */
 };
 
 /* Bytes of a pooled block, its own header included: one page. */
@@ -34,6 +36,12 @@ char *arena_text(struct arena *arena, size_t size);
 
 /* A NUL-terminated copy; NULL like arena_alloc. */
 char *arena_copy(struct arena *arena, const char *text, size_t length);
+
+/*
+ * Takes over memory of malloc(3), which the cap does not count, to free it with the rest. False, it
+ * stays the caller's: no room to note it.
+ */
+bool arena_keep(struct arena *arena, void *memory);
 
 /* Gives every block back. The arena may be used again after arena_init. */
 void arena_free(struct arena *arena);

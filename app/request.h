@@ -12,6 +12,7 @@
 
 #include "anygate.h"
 #include "arena.h"
+#include "async/slots.h"
 #include "env.h"
 #include "limits.h"
 #include "spool.h"
@@ -35,6 +36,7 @@ struct runtime {
 	struct block_pool blocks;
 	struct block_pool buffers;
 	struct subprocess *subprocesses; /* to be reaped: app/async/subprocess.h */
+	struct slots slots;              /* of programs that run */
 	struct block_pool task_blocks;
 	int worker;        /* from 1 */
 	unsigned threads;  /* for ag_offload, 0: none */

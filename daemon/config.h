@@ -46,6 +46,7 @@ struct daemon_config {
 	unsigned reload_watch;    /* that new workers must live before the old ones drain */
 	unsigned threads;         /* of a worker, for ag_offload */
 	size_t stack_size;        /* bytes of one task's stack */
+	unsigned programs;        /* that run at a time in one worker; 0: no limit */
 
 	/* of the workers' processes: see privileges_apply */
 	char *chroot;

@@ -70,6 +70,9 @@ const struct key config_keys[] = {
 	        "none." },
 	{ DAEMON(stack_size), KEY_SIZE, 64 * KIB, GIB, "256K",
 	        "Address space of one request's stack; only touched pages cost memory." },
+	{ DAEMON(programs), KEY_NUMBER, 0, 1000000, "64",
+	        "Programs running at a time in each worker: CGI answers 503 above it, ag_run "
+	        "waits; 0: no limit." },
 	{ DAEMON(chroot), KEY_TEXT, 0, 0, "",
 	        "Root directory of the workers, in which applications are looked for; empty: "
 	        "unchanged." },

@@ -171,6 +171,7 @@ int subprocess_start(struct ag_request *req, const struct subprocess_spec *spec,
 		int error = new ? errno : ENOMEM;
 
 		free(new);
+		slot_free(req->runtime);
 		return error;
 	}
 	struct launch launch = {
@@ -194,6 +195,7 @@ int subprocess_start(struct ag_request *req, const struct subprocess_spec *spec,
 		subprocess_close(&new->out);
 		subprocess_close(&new->err);
 		free(new);
+		slot_free(req->runtime);
 		return error;
 	}
 	*process = new;
@@ -236,6 +238,7 @@ static void subprocess_reap(struct subprocess *process)
 
 	waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG);
 	close(process->pidfd);
+	slot_free(process->runtime);
 	free(process);
 }
 

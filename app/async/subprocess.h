@@ -17,6 +17,9 @@
 
 struct subprocess;
 
+/* PATH, where nothing else says. */
+#define SUBPROCESS_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 struct subprocess_spec {
 	const char *path;         /* of the program; not looked up anywhere */
 	char *const *argv;        /* NULL at the end */
@@ -29,7 +32,8 @@ struct subprocess_spec {
  * Starts the program; `*process` goes back by subprocess_end. Returns 0, or the errno of what
  * failed, with its name (a path, or what was asked of the system) in `*what`: then nothing is left.
  * A program that can't be executed is such a failure. All of it happens before this returns;
- * nothing suspends.
+ * nothing suspends. The caller has taken a slot, which goes back when the program has been reaped,
+ * or now.
  */
 int subprocess_start(struct ag_request *req, const struct subprocess_spec *spec,
         struct subprocess **process, const char **what);

@@ -228,6 +228,11 @@ static int run(struct answer *answer, const struct subprocess_spec *spec)
 	struct ag_request *req = answer->req;
 	struct subprocess *process;
 	const char *what;
+
+	if (!slot_take(req->runtime)) {
+		ag_log(req, "can't run %s: daemon.programs of them run", answer->program->path);
+		return fail(req, 503);
+	}
 	int error = subprocess_start(req, spec, &process, &what);
 
 	if (error)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../async/subprocess.h"
 #include "../router.h"
 #include "cgi.h"
 
@@ -15,8 +16,6 @@ static const char *const taken[] = { "AUTH_TYPE", "CONTENT_TYPE", "HTTPS", "QUER
 /* Of our own making, besides: PATH, GATEWAY_INTERFACE, SCRIPT_NAME, SCRIPT_FILENAME, PATH_INFO,
  * PATH_TRANSLATED, DOCUMENT_ROOT, CONTENT_LENGTH. */
 #define OWN 8
-
-static const char search_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 static const char setting_prefix[] = "env.";
 #define SETTING_PREFIX (sizeof(setting_prefix) - 1)
@@ -90,7 +89,7 @@ static void set_own(struct list *list, const struct cgi_program *program)
 {
 	char length[24];
 
-	set(list, "PATH", search_path);
+	set(list, "PATH", SUBPROCESS_PATH);
 	set(list, "GATEWAY_INTERFACE", "CGI/1.1");
 	set(list, "SCRIPT_NAME", program->script_name);
 	set(list, "SCRIPT_FILENAME", program->path);

@@ -1,6 +1,5 @@
 /* The ends of CGI programs: by themselves, by time, by their clients, by the worker; what is left.
  */
-#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -58,52 +57,6 @@ static pid_t next_background(void)
 	return pid;
 }
 
-/*
- * It has to have been killed. Its parent, killed with it, may have had the time to reap it; if not,
- * it is ours.
- */
-static void check_killed(pid_t pid, const char *what)
-{
-	int64_t deadline = deadline_in(PATIENCE);
-	int status = SIGKILL;
-
-	while (waitpid(pid, &status, WNOHANG) != pid && kill(pid, 0) == 0) {
-		cr_assert_gt(deadline_left(deadline), 0, "%s: %d goes on", what, pid);
-		poll(NULL, 0, 5);
-	}
-	cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "%s: %x", what, status);
-}
-
-static size_t count_descriptors(pid_t pid)
-{
-	char path[64];
-	size_t count = 0;
-
-	snprintf(path, sizeof path, "/proc/%d/fd", pid);
-
-	DIR *directory = opendir(path);
-
-	cr_assert(directory, "%s", path);
-	while (readdir(directory))
-		count++;
-	closedir(directory);
-	return count;
-}
-
-/* No event tells of these: looked at again until the worker has neither child nor new descriptor.
- */
-static void check_nothing_left(pid_t worker, size_t descriptors)
-{
-	int64_t deadline = deadline_in(PATIENCE);
-	pid_t child;
-
-	while (process_children(worker, &child, 1) || count_descriptors(worker) > descriptors) {
-		cr_assert_gt(deadline_left(deadline), 0, "%zu descriptors, not %zu; child %d",
-		        count_descriptors(worker), descriptors, child);
-		poll(NULL, 0, 5);
-	}
-}
-
 static void check_status(const char *gate, int status)
 {
 	struct response response;
@@ -120,11 +73,11 @@ Test(cgi_ends, nothing_is_left_of_300, .timeout = 240)
 	begin(TYPE "cat; echo x >&2", "30s");
 	check_status("http", 200);
 	pid_t worker = daemon_worker(&daemon_under_test, 0);
-	size_t descriptors = count_descriptors(worker);
+	size_t descriptors = process_descriptors(worker);
 
 	for (int i = 0; i < 300; i++)
 		check_status(protocols[i % (int)COUNT(protocols)], 200);
-	check_nothing_left(worker, descriptors);
+	process_check_nothing_left(worker, descriptors);
 	daemon_stop(&daemon_under_test);
 }
 
@@ -148,13 +101,13 @@ Test(cgi_ends, programs_that_cannot_run, .timeout = 120)
 
 		begin_at(path, "30s");
 		pid_t worker = daemon_worker(&daemon_under_test, 0);
-		size_t descriptors = count_descriptors(worker);
+		size_t descriptors = process_descriptors(worker);
 
 		for (size_t gate = 0; gate < COUNT(protocols); gate++)
 			check_status(protocols[gate], 502);
 		daemon_expect(&daemon_under_test, "can't run");
 		daemon_expect(&daemon_under_test, missing[i].says);
-		check_nothing_left(worker, descriptors);
+		process_check_nothing_left(worker, descriptors);
 		daemon_stop(&daemon_under_test);
 	}
 }
@@ -166,8 +119,8 @@ Test(cgi_ends, background_lives_on, .timeout = 60)
 	check_status("http", 200);
 	pid_t pid = next_background();
 
-	check_nothing_left(daemon_worker(&daemon_under_test, 0),
-	        count_descriptors(daemon_worker(&daemon_under_test, 0)));
+	process_check_nothing_left(daemon_worker(&daemon_under_test, 0),
+	        process_descriptors(daemon_worker(&daemon_under_test, 0)));
 	cr_expect_eq(kill(pid, 0), 0, "%d is gone", pid);
 	kill(pid, SIGTERM);
 	cr_expect_eq(process_wait_orphan(pid), 128 + SIGTERM);
@@ -185,7 +138,7 @@ Test(cgi_ends, background_that_holds_the_output, .timeout = 60)
 		cr_expect_eq(response.status, 200, "%s", protocols[i]);
 		cr_expect_str_eq(response.body.data, "x\n", "%s", protocols[i]);
 		response_free(&response);
-		check_killed(next_background(), protocols[i]);
+		process_check_killed(next_background(), protocols[i]);
 	}
 	daemon_expect(&daemon_under_test, "what it started holds its output");
 	daemon_stop(&daemon_under_test);
@@ -213,8 +166,8 @@ Test(cgi_ends, program_goes_on_behind_its_output, .timeout = 60)
 
 	cr_expect(fgets(line, sizeof line, from) && strcmp(line, "go\n") == 0, "%s", line);
 	fclose(from);
-	check_nothing_left(daemon_worker(&daemon_under_test, 0),
-	        count_descriptors(daemon_worker(&daemon_under_test, 0)));
+	process_check_nothing_left(daemon_worker(&daemon_under_test, 0),
+	        process_descriptors(daemon_worker(&daemon_under_test, 0)));
 	bytes_free(&commands);
 	daemon_stop(&daemon_under_test);
 }
@@ -225,14 +178,14 @@ Test(cgi_ends, timeout_kills_the_group, .timeout = 60)
 {
 	begin(BACKGROUND "wait", "200ms");
 	pid_t worker = daemon_worker(&daemon_under_test, 0);
-	size_t descriptors = count_descriptors(worker);
+	size_t descriptors = process_descriptors(worker);
 
 	for (size_t i = 0; i < COUNT(protocols); i++) {
 		check_status(protocols[i], 504);
-		check_killed(next_background(), protocols[i]);
+		process_check_killed(next_background(), protocols[i]);
 	}
 	daemon_expect(&daemon_under_test, "no sign of life for 200 ms: killed");
-	check_nothing_left(worker, descriptors);
+	process_check_nothing_left(worker, descriptors);
 	daemon_stop(&daemon_under_test);
 }
 
@@ -247,7 +200,7 @@ Test(cgi_ends, timeout_in_the_middle, .timeout = 60)
 	cr_expect_str_eq(response.body.data, "begun\n");
 	cr_expect(!response.whole);
 	response_free(&response);
-	check_killed(next_background(), "http");
+	process_check_killed(next_background(), "http");
 	daemon_stop(&daemon_under_test);
 }
 
@@ -297,7 +250,7 @@ Test(cgi_ends, client_goes_away, .timeout = 120)
 		bytes_printf(&commands, BACKGROUND "%swait", talk[i]);
 		begin(commands.data, "30s");
 		pid_t worker = daemon_worker(&daemon_under_test, 0);
-		size_t descriptors = count_descriptors(worker);
+		size_t descriptors = process_descriptors(worker);
 
 		for (size_t gate = 0; gate < COUNT(protocols); gate++) {
 			struct client client;
@@ -308,9 +261,9 @@ Test(cgi_ends, client_goes_away, .timeout = 120)
 			if (i > 0)
 				client_fill(&client);
 			client_close(&client);
-			check_killed(pid, protocols[gate]);
+			process_check_killed(pid, protocols[gate]);
 		}
-		check_nothing_left(worker, descriptors);
+		process_check_nothing_left(worker, descriptors);
 		bytes_free(&commands);
 		daemon_stop(&daemon_under_test);
 	}
@@ -329,7 +282,7 @@ Test(cgi_ends, client_goes_away_in_the_body, .timeout = 60)
 	pid_t pid = next_background();
 
 	client_close(&client);
-	check_killed(pid, "http");
+	process_check_killed(pid, "http");
 	daemon_stop(&daemon_under_test);
 }
 
@@ -346,7 +299,7 @@ Test(cgi_ends, client_aborts, .timeout = 60)
 	fastcgi_record(&abort, FASTCGI_ABORT, 1, NULL, 0);
 	client_send(&client, abort.data, abort.length);
 	client_flush(&client);
-	check_killed(pid, "fastcgi");
+	process_check_killed(pid, "fastcgi");
 	client_close(&client);
 	bytes_free(&abort);
 	daemon_stop(&daemon_under_test);
@@ -393,7 +346,7 @@ Test(cgi_ends, worker_stops_now, .timeout = 60)
 	}
 	kill(daemon_under_test.process.pid, SIGINT);
 	for (size_t i = 0; i < COUNT(clients); i++) {
-		check_killed(pids[i], protocols[i]);
+		process_check_killed(pids[i], protocols[i]);
 		client_close(&clients[i]);
 	}
 	daemon_end(&daemon_under_test, 0, false);

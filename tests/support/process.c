@@ -1,5 +1,6 @@
 #include "process.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -245,4 +246,50 @@ long process_memory(pid_t pid)
 	if (file)
 		fclose(file);
 	return kib;
+}
+
+/*
+ * It has to have been killed. Its parent, killed with it, may have had the time to reap it; if not,
+ * it is ours.
+ */
+void process_check_killed(pid_t pid, const char *what)
+{
+	int64_t deadline = deadline_in(PATIENCE);
+	int status = SIGKILL;
+
+	while (waitpid(pid, &status, WNOHANG) != pid && kill(pid, 0) == 0) {
+		cr_assert_gt(deadline_left(deadline), 0, "%s: %d goes on", what, pid);
+		poll(NULL, 0, 5);
+	}
+	cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "%s: %x", what, status);
+}
+
+size_t process_descriptors(pid_t pid)
+{
+	char path[64];
+	size_t count = 0;
+
+	snprintf(path, sizeof path, "/proc/%d/fd", pid);
+
+	DIR *directory = opendir(path);
+
+	cr_assert(directory, "%s", path);
+	while (readdir(directory))
+		count++;
+	closedir(directory);
+	return count;
+}
+
+/* No event tells of these: looked at again until the worker has neither child nor new descriptor.
+ */
+void process_check_nothing_left(pid_t worker, size_t descriptors)
+{
+	int64_t deadline = deadline_in(PATIENCE);
+	pid_t child;
+
+	while (process_children(worker, &child, 1) || process_descriptors(worker) > descriptors) {
+		cr_assert_gt(deadline_left(deadline), 0, "%zu descriptors, not %zu; child %d",
+		        process_descriptors(worker), descriptors, child);
+		poll(NULL, 0, 5);
+	}
 }

@@ -47,6 +47,18 @@ int process_wait_orphan(pid_t pid);
 /* The children of a process, at most `max`; returns how many there are. */
 size_t process_children(pid_t pid, pid_t *children, size_t max);
 
+/*
+ * A descendant of ours has to have been killed. Its parent, killed with it, may have had the time
+ * to reap it; if not, it is ours.
+ */
+void process_check_killed(pid_t pid, const char *what);
+
+/* How many descriptors a process has open. */
+size_t process_descriptors(pid_t pid);
+
+/* Waits until a worker has neither a child nor more descriptors than these. */
+void process_check_nothing_left(pid_t worker, size_t descriptors);
+
 /* Resident memory of a process in KiB. */
 long process_memory(pid_t pid);
 

@@ -39,6 +39,8 @@ static const struct value_row {
 	{ "daemon.threads=0", "threads = 0" },
 	{ "daemon.stack_size=65536", "stack_size = 64K" },
 	{ "daemon.stack_size=1g", "stack_size = 1G" },
+	{ "daemon.programs=0", "programs = 0" },
+	{ "daemon.programs=3", "programs = 3" },
 	{ "listen.mode=600", "mode = 0600" },
 	{ "listen.protocol=http", "protocol = http" },
 	{ "listen.allowed_clients=10.0.0.0/8 fd00::/8,::1",
