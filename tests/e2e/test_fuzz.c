@@ -97,6 +97,11 @@ Test(fuzz, request)
 	run("request");
 }
 
+Test(fuzz, cgi_head)
+{
+	run("cgi_head");
+}
+
 Test(fuzz, encode)
 {
 	run("encode");
