@@ -54,3 +54,8 @@ Test(soak, recycle, .timeout = 120)
 {
 	check_scenario("recycle");
 }
+
+Test(soak, programs, .timeout = 120)
+{
+	check_scenario("programs");
+}
