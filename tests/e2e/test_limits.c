@@ -303,47 +303,6 @@ Test(limits, late_requests, .timeout = 120)
 	}
 }
 
-static void keep_alive(struct client *client, const char *address)
-{
-	struct bytes out = { 0 };
-	struct response response;
-
-	http_build(&out, "GET", "/", NULL, NULL, 0);
-	client_open(client, address);
-	client_send(client, out.data, out.length);
-	client_response(client, "GET", &response);
-	cr_assert_eq(response.status, 200);
-	response_free(&response);
-	bytes_free(&out);
-}
-
-/* Closed when the time is up, and not before: the second request comes long before the hour. */
-Test(limits, keepalive_timeout, .timeout = 60)
-{
-	struct bytes out = { 0 };
-	struct response response;
-	struct client client;
-	struct daemon daemon;
-
-	daemon_start(&daemon, 1, ONE, "-s", "listen.keepalive_timeout=200ms", "hello", NULL);
-	keep_alive(&client, daemon_address(&daemon));
-	client_read_all(&client);
-	cr_expect(!client.reset && client.in.length == 0);
-	client_close(&client);
-	daemon_stop(&daemon);
-
-	daemon_start(&daemon, 1, ONE, "-s", "listen.keepalive_timeout=1h", "hello", NULL);
-	keep_alive(&client, daemon_address(&daemon));
-	http_build(&out, "GET", "/", NULL, NULL, 0);
-	client_send(&client, out.data, out.length);
-	client_response(&client, "GET", &response);
-	cr_expect_eq(response.status, 200);
-	response_free(&response);
-	client_close(&client);
-	bytes_free(&out);
-	daemon_stop(&daemon);
-}
-
 /* A client that takes nothing of a long answer, by each gate. */
 Test(limits, write_timeout, .timeout = 120)
 {
@@ -499,45 +458,4 @@ Test(limits, write_rate, .timeout = 120)
 		bytes_free(&out);
 		daemon_stop(&daemon);
 	}
-}
-
-/* ---- connections ---- */
-
-#define FULL "2 connections, as many as listen.max_connections allows"
-
-/* The third waits in the backlog, and is served when one of the others is closed; said once. */
-Test(limits, max_connections, .timeout = 60)
-{
-	struct client open[2], third[2];
-	struct response response;
-	struct bytes out = { 0 };
-	struct daemon daemon;
-
-	daemon_start(&daemon, 1, ONE, "-s", "listen.max_connections=2", "hello", NULL);
-	for (size_t i = 0; i < COUNT(open); i++)
-		keep_alive(&open[i], daemon_address(&daemon));
-	cr_expect(!strstr(daemon_text(&daemon), FULL), "two are allowed");
-	http_build(&out, "GET", "/", NULL, NULL, 0);
-	for (size_t i = 0; i < COUNT(third); i++) {
-		client_open(&third[i], daemon_address(&daemon));
-		client_send(&third[i], out.data, out.length);
-		client_flush(&third[i]);
-	}
-	daemon_expect(&daemon, FULL);
-	for (size_t i = 0; i < COUNT(third); i++) {
-		cr_expect_eq(third[i].in.length, 0, "more than two are served");
-		client_close(&open[i]);
-		client_response(&third[i], "GET", &response);
-		cr_expect_eq(response.status, 200);
-		response_free(&response);
-	}
-	const char *said = strstr(daemon_text(&daemon), FULL);
-
-	cr_expect(said && !strstr(said + 1, FULL), "said more than once");
-	for (size_t i = 0; i < COUNT(third); i++)
-		client_close(&third[i]);
-	keep_alive(&open[0], daemon_address(&daemon));
-	client_close(&open[0]);
-	bytes_free(&out);
-	daemon_stop(&daemon);
 }
