@@ -269,7 +269,8 @@ static int keep_body(struct ag_request *req, const void *data, size_t size)
 {
 	size_t kept = req->body_end - req->body_at;
 
-	if (req->spool.first < req->spool.last || kept + size > req->runtime->limits->body_memory) {
+	if (!req->upgraded && (req->spool.first < req->spool.last ||
+	                              kept + size > req->runtime->limits->body_memory)) {
 		if (spool_write(&req->spool, data, size) == 0)
 			return 0;
 		int reason = errno;
@@ -290,7 +291,7 @@ int request_body(struct ag_request *req, const void *data, size_t size)
 	if (req->length >= 0 && size > (uint64_t)req->length - req->body_received)
 		size = (size_t)((uint64_t)req->length - req->body_received);
 	req->body_received += size;
-	if (req->body_received > req->runtime->limits->body_size)
+	if (!req->upgraded && req->body_received > req->runtime->limits->body_size)
 		return 413;
 	return !size || req->refused || req->body_error ? 0 : keep_body(req, data, size);
 }
@@ -480,6 +481,13 @@ void request_late(struct ag_request *req)
 	req->late = true;
 	request_body_fail(req, AG_TIMEOUT, 504);
 	waiting_end(req, AG_TIMEOUT);
+}
+
+void request_leave(struct ag_request *req)
+{
+	req->leaving = true;
+	if (req->reader)
+		request_wake(req->reader, 0);
 }
 
 void request_gone(struct ag_request *req, bool broken)

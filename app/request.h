@@ -74,6 +74,9 @@ struct gate {
 	void (*finished)(
 	        struct ag_request *req); /* handler and answer are over; frees the request */
 	void (*log)(struct ag_request *req, const char *line); /* for the error log */
+	/* what comes from here on is the body, without end: before the head with status 101.
+	 * False: the gateway can't pass that on */
+	bool (*upgrade)(struct ag_request *req);
 };
 
 struct ag_request {
@@ -91,6 +94,9 @@ struct ag_request {
 	bool over;         /* the carrier's: the answer's end is on its way */
 	bool handled;      /* the carrier's: a handler has it, or had */
 	uint8_t answered;  /* the carrier's: first digit of the status on its way, or 0 */
+	bool upgraded;     /* body and answer are another protocol's, without end and limits */
+	bool leaving;      /* ... which is to end: its worker does */
+	bool closes;       /* by the answer: what follows may be no request */
 	bool authorizer;   /* asked whether to let a request pass (FastCGI 6.3) */
 
 	/* what was asked; set by request_head */
@@ -106,6 +112,7 @@ struct ag_request {
 	struct ag_app *app;
 	struct params *params;       /* what the route's names matched */
 	struct arguments *arguments; /* of the query, once asked for */
+	struct ag_ws *websocket;     /* once accepted */
 	bool started;                /* the handler has begun */
 	bool is_head;                /* HEAD */
 
@@ -200,6 +207,9 @@ bool request_is_late(const struct ag_request *req, uint64_t limit);
 /* The handler has taken too long: waits end with AG_TIMEOUT, the answer is 504 if it still can be.
  */
 void request_late(struct ag_request *req);
+
+/* The worker ends: an upgraded request's reader learns it, others go on. */
+void request_leave(struct ag_request *req);
 
 /* The client took what was sent: a waiting ag_write goes on. */
 void request_room(struct ag_request *req);

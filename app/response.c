@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "web/websocket.h"
+
 /* Bytes of body given to the gate in one piece. */
 #define PIECE 32768
 
@@ -117,7 +119,7 @@ static char *append(char *at, const char *text, size_t length)
 	return at + length;
 }
 
-static int append_field(struct ag_request *req, const char *name, const char *value)
+int response_append(struct ag_request *req, const char *name, const char *value)
 {
 	size_t name_length = strlen(name), value_length = strlen(value);
 
@@ -151,11 +153,11 @@ int ag_add_header(struct ag_request *req, const char *name, const char *value)
 		return set_length(req, value);
 	if (strcasecmp(name, "Content-Type") == 0) {
 		remove_fields(req, name);
-		error = append_field(req, name, value);
+		error = response_append(req, name, value);
 		req->has_type = error == 0;
 		return error;
 	}
-	return append_field(req, name, value);
+	return response_append(req, name, value);
 }
 
 int ag_set_header(struct ag_request *req, const char *name, const char *value)
@@ -284,7 +286,7 @@ static int send_piece(
 
 	if (req->broken)
 		return AG_GONE;
-	if (first && !end) {
+	if (first && !end && !req->upgraded) {
 		int error = response_await_body(req);
 
 		if (error)
@@ -463,14 +465,17 @@ void response_finish(struct ag_request *req, int status)
 
 	if (req->expired && !req->refused)
 		req->refused = 504;
+	if (req->websocket)
+		websocket_end(req->websocket);
 	if (!req->head_sent) {
 		settle(req, status);
 		length = req->is_head && req->announced >= 0 ? req->announced
 		                                             : (int64_t)req->body_sent;
 	}
-	bool cut = req->head_sent && ((req->announced >= 0 && !is_silent(req) &&
-	                                      req->body_sent < (uint64_t)req->announced) ||
-	                                     req->refused);
+	bool cut = req->head_sent && !req->upgraded &&
+	           ((req->announced >= 0 && !is_silent(req) &&
+	                    req->body_sent < (uint64_t)req->announced) ||
+	                   req->refused);
 
 	req->cut_short = cut && !req->broken; /* nobody takes the rest of an aborted one */
 	if (!req->broken && send_piece(req, req->buffer, req->buffered, true, length) < 0)

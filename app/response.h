@@ -19,6 +19,9 @@ void response_finish(struct ag_request *req, int status);
  */
 int response_await_body(struct ag_request *req);
 
+/* Adds a header field as it is: 0 or AG_NOMEM. */
+int response_append(struct ag_request *req, const char *name, const char *value);
+
 /* Gives back what the answer holds. */
 void response_release(struct ag_request *req);
 

@@ -120,7 +120,7 @@ static struct ag_request *find_waiting(const struct conn *conn)
 {
 	struct ag_request *req = conn->requests;
 
-	while (req && !request_body_wanted(req))
+	while (req && (req->upgraded || !request_body_wanted(req)))
 		req = req->next;
 	return req;
 }
@@ -389,7 +389,7 @@ void conn_open(struct listener *listener, int fd, const struct sockaddr *peer)
 
 void conn_drain(struct conn *conn)
 {
-	if (conn->state == CONN_OPEN)
+	if (conn->state == CONN_OPEN && !conn_leave(conn))
 		conn_settle(conn);
 }
 

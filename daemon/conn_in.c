@@ -239,6 +239,10 @@ static bool greet(struct conn *conn, uint8_t first)
 /* Whether decoding must wait: for a handler to read, or for an answer to be complete. */
 bool conn_is_full(const struct conn *conn)
 {
+	const struct ag_request *only = conn->requests;
+
+	if (only && only->upgraded && request_body_unread(only))
+		return true;
 	if (conn->whole || conn->deaf || conn->failed || conn->state != CONN_OPEN)
 		return true;
 	if (!conn->closing)
@@ -299,6 +303,18 @@ bool conn_run_ready(struct conn *conn)
 		request_start(req);
 	}
 	return ran;
+}
+
+bool conn_leave(struct conn *conn)
+{
+	struct ag_request *req = conn->requests;
+
+	if (!req || !req->upgraded || req->leaving)
+		return false;
+	conn->busy = true;
+	request_leave(req);
+	conn_work(conn, (struct span){ conn->in, conn->in_length });
+	return true;
 }
 
 /*

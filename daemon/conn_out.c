@@ -142,7 +142,11 @@ static bool may_go_on(const struct conn *conn, const struct ag_request *req, uin
 		return false;
 	if (!conn->protocol->keeps(conn->decoder, req->id))
 		return false;
-	if (conn->protocol->multiplexes || !body_left)
+	if (conn->protocol->multiplexes)
+		return true;
+	if (req->closes)
+		return false;
+	if (!body_left)
 		return true;
 	/* a client that waits for 100 Continue may send its body, or not */
 	return body_left <= DRAIN_MAX && req->body_received;
@@ -325,10 +329,29 @@ static void gate_finished(struct ag_request *req)
 		conn_work(conn, (struct span){ conn->in, conn->in_length });
 }
 
+/* The handler speaks another protocol with the client; what came of it already is its body too. */
+static bool gate_upgrade(struct ag_request *req)
+{
+	struct conn *conn = req->carrier;
+
+	if (!conn->protocol->upgrade)
+		return false;
+	if (conn->state != CONN_OPEN || conn->failed)
+		return true;
+	conn->protocol->upgrade(conn->decoder, req->id);
+	conn->whole = false;
+	req->leaving = conn->worker->draining;
+	if (!conn->busy && conn->in_length) { /* conn_work is not there to decode it */
+		request_body(req, conn->in, conn->in_length);
+		conn_keep_in(conn, (struct span){ NULL, 0 });
+	}
+	return true;
+}
+
 /* One for each protocol, since a request tells which it came by. */
 #define GATE(protocol_name)                                                                        \
 	{                                                                                          \
-		protocol_name, gate_send, gate_waits, gate_finished, gate_log                      \
+		protocol_name, gate_send, gate_waits, gate_finished, gate_log, gate_upgrade        \
 	}
 static const struct gate gates[] = { GATE("fastcgi"), GATE("scgi"), GATE("uwsgi"), GATE("http") };
 

@@ -84,6 +84,9 @@ bool conn_is_full(const struct conn *conn);
 /* Starts and resumes handlers that have something to do; false: there was none. */
 bool conn_run_ready(struct conn *conn);
 
+/* An upgraded request learns that the worker ends; it may be freed then. False: there is none. */
+bool conn_leave(struct conn *conn);
+
 /* Reads new bytes, behind those that were kept; empty when there are none. */
 struct span conn_read_input(struct conn *conn);
 

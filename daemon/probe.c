@@ -54,7 +54,7 @@ static void gate_log(struct ag_request *req, const char *line)
 	        probe->path, probe->app->name, line);
 }
 
-static const struct gate gate = { "probe", gate_send, gate_waits, gate_finished, gate_log };
+static const struct gate gate = { "probe", gate_send, gate_waits, gate_finished, gate_log, NULL };
 
 /* ---- the request ---- */
 

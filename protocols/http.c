@@ -474,14 +474,6 @@ static void http_want_body(void *state, struct writer *out)
 	http->expects = false;
 }
 
-/* The first byte of a method, or of an empty line before it. No method begins with a digit. */
-static bool http_sniff(uint8_t first)
-{
-	if (first >= '0' && first <= '9')
-		return false;
-	return scan_tchar[first] || first == '\r' || first == '\n';
-}
-
 const struct protocol protocol_http = {
 	.name = "http",
 	.pass = "proxy_pass",
@@ -497,4 +489,5 @@ const struct protocol protocol_http = {
 	.keeps = http_keeps,
 	.body_left = http_body_left,
 	.want_body = http_want_body,
+	.upgrade = http_upgrade,
 };

@@ -117,6 +117,12 @@ enum field_use http_field(
 /* Judges the head as a whole once its last line is there. */
 bool http_head_complete(struct http *http);
 
+/* Whether a connection that begins with this byte may be HTTP. */
+bool http_sniff(uint8_t first);
+
+/* What comes from here on is another protocol's: a body without end. */
+void http_upgrade(void *state, uint16_t id);
+
 /* Reads framing of chunks until data or trailers follow, which `phase` says, or `in` is empty. */
 void http_chunk(struct http *http, const struct limits *limits, struct span *in);
 

@@ -310,3 +310,21 @@ bool http_head_complete(struct http *http)
 		http->phase = body ? HTTP_BODY : HTTP_END;
 	return true;
 }
+
+/* The first byte of a method, or of an empty line before it. No method begins with a digit. */
+bool http_sniff(uint8_t first)
+{
+	if (first >= '0' && first <= '9')
+		return false;
+	return scan_tchar[first] || first == '\r' || first == '\n';
+}
+
+void http_upgrade(void *state, uint16_t id)
+{
+	struct http *http = state;
+
+	(void)id;
+	http->phase = HTTP_BODY;
+	http->left = UINT64_MAX;
+	http->keeps = false;
+}

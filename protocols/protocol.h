@@ -167,6 +167,13 @@ struct protocol {
 	void (*want_body)(void *state, struct writer *out);
 
 	/*
+	 * The peer speaks another protocol from here on (RFC 9110 7.8); between END and head() with
+	 * status 101. All that comes now is BODY, the answer has no frames, and no other exchange
+	 * follows. NULL: the gateway can't pass that on.
+	 */
+	void (*upgrade)(void *state, uint16_t id);
+
+	/*
 	 * Tells the gateway a line that the application logs, between BEGIN and end(), before,
 	 * behind or between pieces of the answer; may be NULL. The line has no control bytes, and
 	 * less than frame_max of others.

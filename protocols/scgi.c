@@ -188,6 +188,16 @@ static uint64_t scgi_body_left(const void *state, uint16_t id)
 	return scgi->phase < SCGI_BODY ? UINT64_MAX : scgi->left;
 }
 
+/* nginx passes on what it can't understand once it has seen status 101. */
+static void scgi_upgrade(void *state, uint16_t id)
+{
+	struct scgi *scgi = state;
+
+	(void)id;
+	scgi->phase = SCGI_BODY;
+	scgi->left = UINT64_MAX;
+}
+
 const struct protocol protocol_scgi = {
 	.name = "scgi",
 	.pass = "scgi_pass",
@@ -200,4 +210,5 @@ const struct protocol protocol_scgi = {
 	.end = cgi_no_end,
 	.keeps = cgi_never_keeps,
 	.body_left = scgi_body_left,
+	.upgrade = scgi_upgrade,
 };

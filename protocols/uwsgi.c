@@ -170,6 +170,16 @@ static uint64_t uwsgi_body_left(const void *state, uint16_t id)
 	return uwsgi->phase < UWSGI_BODY ? UINT64_MAX : uwsgi->left;
 }
 
+/* nginx passes on what it can't understand once it has seen status 101. */
+static void uwsgi_upgrade(void *state, uint16_t id)
+{
+	struct uwsgi *uwsgi = state;
+
+	(void)id;
+	uwsgi->phase = UWSGI_BODY;
+	uwsgi->left = UINT64_MAX;
+}
+
 const struct protocol protocol_uwsgi = {
 	.name = "uwsgi",
 	.pass = "uwsgi_pass",
@@ -182,4 +192,5 @@ const struct protocol protocol_uwsgi = {
 	.end = cgi_no_end,
 	.keeps = cgi_never_keeps,
 	.body_left = uwsgi_body_left,
+	.upgrade = uwsgi_upgrade,
 };

@@ -35,4 +35,10 @@ void async_forget(struct ag_request *req);
 /* Takes back a function that no thread has begun; false: one runs it. */
 bool async_withdraw(struct ag_task *task);
 
+/*
+ * Suspends like request_wait, but for `ms` at most: the answer is `over` then. AG_FOREVER: as long
+ * as it takes.
+ */
+int async_wait(struct ag_request *req, enum waiting what, unsigned ms, int over);
+
 #endif

@@ -21,14 +21,6 @@ struct async {
 	bool begun;              /* the applications' start hooks have ended well */
 };
 
-/* ---- timer.c ---- */
-
-/*
- * Suspends like request_wait, but for `ms` at most: the answer is `over` then. AG_FOREVER: as long
- * as it takes.
- */
-int async_wait(struct ag_request *req, enum waiting what, unsigned ms, int over);
-
 /* ---- background.c ---- */
 
 /*

@@ -47,7 +47,7 @@ static void gate_log(struct ag_request *req, const char *line)
 		req->runtime->log(req, line);
 }
 
-static const struct gate gate = { "none", gate_send, gate_waits, gate_finished, gate_log };
+static const struct gate gate = { "none", gate_send, gate_waits, gate_finished, gate_log, NULL };
 
 /* As the logs name it. */
 static bool name_it(struct ag_request *req, const char *name)

@@ -1,4 +1,7 @@
-/* Sends the body back as it comes, with its type, and its length where that is known. */
+/*
+ * Sends the body back as it comes, with its type, and its length where that is known; a WebSocket's
+ * messages too, one by one.
+ */
 #include "builtin.h"
 
 #include <inttypes.h>
@@ -20,7 +23,17 @@ static void echo_head(struct ag_request *req)
 	}
 }
 
-static int echo(struct ag_request *req)
+static int echo_messages(struct ag_request *req)
+{
+	struct ag_ws *ws = ag_ws_accept(req, NULL);
+	struct ag_ws_message message;
+
+	while (ag_ws_recv(ws, &message) == 0)
+		ag_ws_send(ws, message.kind, message.data, message.length);
+	return ag_ws_status(req);
+}
+
+static int echo_body(struct ag_request *req)
 {
 	char piece[PIECE];
 	ssize_t size = ag_read(req, piece, sizeof piece);
@@ -31,6 +44,11 @@ static int echo(struct ag_request *req)
 	while (size > 0 && ag_write(req, piece, (size_t)size) == 0)
 		size = ag_read(req, piece, sizeof piece);
 	return size < 0 ? 400 : 200;
+}
+
+static int echo(struct ag_request *req)
+{
+	return ag_ws_wanted(req) ? echo_messages(req) : echo_body(req);
 }
 
 void builtin_echo(struct ag_app *app)

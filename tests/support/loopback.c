@@ -55,7 +55,15 @@ static void gate_log(struct ag_request *req, const char *line)
 	bytes_printf(&loop->log, "%s\n", line);
 }
 
-static const struct gate gate = { "loopback", gate_send, gate_waits, gate_finished, gate_log };
+static bool gate_upgrade(struct ag_request *req)
+{
+	struct loopback *loop = req->carrier;
+
+	return !loop->old_gateway;
+}
+
+static const struct gate gate = { "loopback", gate_send, gate_waits, gate_finished, gate_log,
+	gate_upgrade };
 
 /* ---- the worker ---- */
 

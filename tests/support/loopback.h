@@ -37,6 +37,7 @@ struct loopback {
 	struct limits limits; /* header_size 64K, variables 256, body_size 1M, body_memory 64K */
 	bool slow;            /* takes pieces, and says each time that it is slow */
 	bool broken;          /* takes nothing */
+	bool old_gateway;     /* passes on no other protocol */
 
 	struct runtime runtime;
 	struct host host;

@@ -59,6 +59,21 @@ static void write_location(FILE *file, size_t gate, const char *path, const char
 	fprintf(file, "}\n");
 }
 
+/* A WebSocket's: what nginx says over HTTP only if told to, the CGI gates pass on by themselves. */
+static void write_upgrade(FILE *file, size_t gate)
+{
+	const char *prefix = locations[gate].prefix;
+	bool http = *locations[gate].scheme;
+
+	fprintf(file, "location /upgrade/ { %s %s_pass %sgate%zu; ",
+	        http ? "" : locations[gate].lines, prefix, locations[gate].scheme, gate);
+	if (http)
+		fprintf(file, "proxy_http_version 1.1; proxy_set_header Host $http_host; "
+		              "proxy_set_header Upgrade $http_upgrade; "
+		              "proxy_set_header Connection upgrade; ");
+	fprintf(file, "}\n");
+}
+
 static void write_server(FILE *file, size_t gate, const char *listen, const char *backend)
 {
 	if (backend) {
@@ -69,6 +84,7 @@ static void write_server(FILE *file, size_t gate, const char *listen, const char
 	if (backend) {
 		write_location(file, gate, "/", "");
 		write_location(file, gate, "/stream/", "unbuffered");
+		write_upgrade(file, gate);
 	}
 	fprintf(file, "}\n");
 }

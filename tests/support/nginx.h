@@ -29,7 +29,8 @@ struct nginx {
 
 /*
  * Starts it in front of one backend address for each gate, "127.0.0.1:PORT" or "unix:PATH"; a NULL
- * is a server without a backend. Paths under /stream/ pass bodies on unbuffered, both ways.
+ * is a server without a backend. Paths under /stream/ pass bodies on unbuffered, both ways;
+ * those under /upgrade/ pass WebSockets on, as far as the gate can.
  */
 void nginx_start(struct nginx *nginx, const char *const backends[NGINX_GATES]);
 

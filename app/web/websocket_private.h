@@ -1,0 +1,84 @@
+/* What the parts of a WebSocket share; for app/web/websocket*.c only. */
+#ifndef APP_WEB_WEBSOCKET_PRIVATE_H
+#define APP_WEB_WEBSOCKET_PRIVATE_H
+
+#include <wslay/wslay.h>
+
+#include "../request.h"
+#include "websocket.h"
+
+#define WEBSOCKET_CONTROL_MAX 125 /* bytes of a control frame's payload (RFC 6455 5.5) */
+
+/* A check of text that comes in pieces: how many bytes are to follow, and what the next may be. */
+struct utf8 {
+	uint8_t left, low, high;
+};
+
+struct control {
+	uint8_t data[WEBSOCKET_CONTROL_MAX];
+	uint8_t length;
+};
+
+struct ag_ws {
+	struct ag_request *req;
+	const char *subprotocol;
+	size_t message_max;
+	unsigned ping_interval; /* ms */
+
+	/* wslay's part; NULL while nothing is half done, so that an idle one costs little */
+	wslay_frame_context_ptr frames;
+	size_t held;   /* bytes that it was given and that no piece has accounted for */
+	uint64_t left; /* bytes of the current frame to come */
+	bool in_frame;
+
+	/* the message that comes, or came last */
+	char *data;
+	size_t length, size;
+	unsigned fragments;
+	uint8_t opcode; /* 0: none has begun */
+	struct utf8 text;
+	struct control control; /* the control frame that comes */
+
+	struct control pong; /* to be sent when the sender is done */
+	bool pong_due;
+	uint16_t close_due; /* the same, or 0 */
+
+	uint16_t code; /* that ended it */
+	bool torn;     /* a frame was not sent whole: nothing can follow */
+	int error;     /* what calls say from now on, or 0 */
+	bool receiving, sending, pinged, close_sent, close_received;
+};
+
+/* A frame or a part of one. */
+struct piece {
+	uint8_t opcode, rsv;
+	bool first, last; /* of the frame */
+	bool final;       /* the frame is the message's last */
+	bool masked;
+	uint64_t frame; /* bytes of the whole frame */
+	const uint8_t *data;
+	size_t length;
+};
+
+enum piece_result {
+	PIECE_MORE, /* nothing complete is here */
+	PIECE_GOT,
+	PIECE_BAD, /* no frame at all: 1002 */
+	PIECE_NOMEM,
+};
+
+/* ---- websocket_frames.c ---- */
+
+/* The next piece of what has come; never suspends. `data` is valid until the next call. */
+enum piece_result websocket_next(struct ag_ws *ws, struct piece *piece);
+
+/* Sends one frame; may suspend. Nobody else may be sending. */
+int websocket_send(struct ag_ws *ws, uint8_t opcode, const void *data, size_t length);
+
+/* Gives back what an idle WebSocket does not need. */
+void websocket_rest(struct ag_ws *ws);
+
+/* Looks at more text; false: it is not UTF-8 (RFC 3629), whatever follows. */
+bool utf8_feed(struct utf8 *utf8, const void *data, size_t length);
+
+#endif
