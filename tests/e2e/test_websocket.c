@@ -128,6 +128,17 @@ static void open_websocket(struct client *client, const char *address, const cha
 	expect_accepted(client, strcmp(protocol, "scgi") == 0 ? "Status: 101 " : "HTTP/1.1 101 ");
 }
 
+/* Over http, at this path. */
+static void open_at(struct client *client, const char *address, const char *path)
+{
+	struct bytes out = { 0 };
+
+	client_open(client, address);
+	http_build(&out, "GET", path, FIELDS, NULL, 0);
+	send_bytes(client, &out);
+	expect_accepted(client, "HTTP/1.1 101 ");
+}
+
 static void echo(struct client *client, unsigned opcode, const char *data, size_t length)
 {
 	struct bytes out = { 0 };
@@ -224,6 +235,51 @@ Test(e2e_websocket, nginx, .timeout = 120)
 		response_free(&response);
 	}
 	nginx_stop(&nginx);
+	daemon_stop(&daemon);
+}
+
+/* ---- the example ---- */
+
+static const struct {
+	const char *sent, *answer;
+} numbers[] = {
+	{ "7", "7 is prime" },
+	{ "1", "1 is not prime" },
+	{ "-7", "-7 is not prime" },
+	{ "9", "9 is not prime" },
+	{ "999999999989", "999999999989 is prime" },
+	{ "1000000000001", "Invalid input" },
+	{ "99999999999999999999", "Invalid input" },
+	{ "", "Invalid input" },
+	{ "7.0", "Invalid input" },
+	{ " 7", "Invalid input" },
+	{ "-", "Invalid input" },
+	{ "seven", "Invalid input" },
+};
+
+Test(e2e_websocket, prime, .timeout = 60)
+{
+	struct daemon daemon;
+	struct client asks, listens;
+	struct response response;
+
+	daemon_start(&daemon, 1, "-w", "1", "-l", "127.0.0.1:0", DAEMON_APPS "prime.so", NULL);
+	open_at(&asks, daemon_address(&daemon), "/");
+	open_at(&listens, daemon_address(&daemon), "/");
+	for (size_t i = 0; i < COUNT(numbers); i++) {
+		struct bytes out = { 0 };
+
+		build_frame(&out, TEXT, numbers[i].sent, strlen(numbers[i].sent));
+		send_bytes(&asks, &out);
+		expect_frame(&asks, TEXT, numbers[i].answer, strlen(numbers[i].answer));
+	}
+	/* the first thing the other one hears is its own goodbye */
+	say_goodbye(&listens);
+	say_goodbye(&asks);
+	http_get(daemon_address(&daemon), "/", &response);
+	cr_expect_eq(response.status, 200);
+	cr_expect_not_null(strstr(response.body.data, "new WebSocket"));
+	response_free(&response);
 	daemon_stop(&daemon);
 }
 

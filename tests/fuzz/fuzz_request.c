@@ -35,8 +35,7 @@ static void gate_log(struct ag_request *req, const char *line)
 	(void)req, (void)line;
 }
 
-static const struct gate gate = { "fuzz", gate_send, gate_ignore, gate_ignore, gate_log,
-	NULL };
+static const struct gate gate = { "fuzz", gate_send, gate_ignore, gate_ignore, gate_log, NULL };
 
 /* ---- in ---- */
 
