@@ -41,7 +41,6 @@ const struct reason refusals[REFUSAL_COUNT] = {
 	        "more requests open than a connection may have", true },
 	[REFUSAL_ROLE] = { "role", "a FastCGI role that is not served", true },
 	[REFUSAL_CLIENT] = { "client", "not one of allowed_clients", true },
-	[REFUSAL_CONNECTIONS] = { "connections", "max_connections are open", true },
 	[REFUSAL_SHED] = { "shed", "connections waited longer than shed_after", true },
 	[REFUSAL_STALE] = { "stale", "the request waited longer than stale_after", true },
 	[REFUSAL_REQUEST_TIMEOUT] = { "request_timeout", "no answer within daemon.request_timeout",

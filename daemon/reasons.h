@@ -41,7 +41,6 @@ enum refusal {
 	REFUSAL_OPEN_REQUESTS,   /* 503: more FastCGI ids open than a connection may have */
 	REFUSAL_ROLE,            /* UNKNOWN_ROLE */
 	REFUSAL_CLIENT,          /* not one of allowed_clients */
-	REFUSAL_CONNECTIONS,     /* 503: max_connections */
 	REFUSAL_SHED,            /* 503: shed_after */
 	REFUSAL_STALE,           /* 503: stale_after */
 	REFUSAL_REQUEST_TIMEOUT, /* 504: daemon.request_timeout */
