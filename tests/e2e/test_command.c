@@ -34,7 +34,7 @@ static void configure(const struct site *site, const char *more)
 
 static void site_make(struct site *site, const char *more)
 {
-	snprintf(site->directory, sizeof(site->directory), "/tmp/anygate-command-XXXXXX");
+	snprintf(site->directory, sizeof(site->directory), "%s/XXXXXX", support_directory());
 	cr_assert(mkdtemp(site->directory));
 	snprintf(site->file, sizeof(site->file), "%s/anygate.ini", site->directory);
 	configure(site, more);

@@ -43,7 +43,7 @@ static void configure(const struct site *site, const char *more)
 
 static void site_start(struct site *site, const char *more)
 {
-	snprintf(site->directory, sizeof(site->directory), "/tmp/anygate-reload-XXXXXX");
+	snprintf(site->directory, sizeof(site->directory), "%s/XXXXXX", support_directory());
 	cr_assert(mkdtemp(site->directory));
 	snprintf(site->file, sizeof(site->file), "%s/anygate.ini", site->directory);
 	configure(site, more);

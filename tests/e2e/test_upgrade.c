@@ -44,7 +44,7 @@ static void install_start(struct install *install, const char *app)
 		"daemon.reload_watch=0", app, NULL };
 	const struct process_options options = { .arguments = arguments };
 
-	snprintf(install->directory, sizeof(install->directory), "/tmp/anygate-upgrade-XXXXXX");
+	snprintf(install->directory, sizeof(install->directory), "%s/XXXXXX", support_directory());
 	cr_assert(mkdtemp(install->directory));
 	snprintf(install->program, sizeof(install->program), "%s/anygate", install->directory);
 	snprintf(install->address, sizeof(install->address), "unix:%s/main.sock",

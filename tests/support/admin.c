@@ -29,7 +29,7 @@ void admin_configure_all(const struct admin_site *site, const char *more)
 
 void admin_make(struct admin_site *site)
 {
-	snprintf(site->directory, sizeof(site->directory), "/tmp/anygate-admin-XXXXXX");
+	snprintf(site->directory, sizeof(site->directory), "%s/XXXXXX", support_directory());
 	cr_assert(mkdtemp(site->directory));
 	snprintf(site->file, sizeof(site->file), "%s/anygate.ini", site->directory);
 	snprintf(site->admin, sizeof(site->admin), "unix:%s/admin.sock", site->directory);
