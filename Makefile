@@ -17,6 +17,9 @@ UNIT    = $(wildcard tests/unit/*.c)
 E2E     = $(wildcard tests/e2e/*.c tests/e2e/gateways/*.c)
 SUPPORT = $(wildcard tests/support/*.c)
 
+# What applications include.
+PUBLIC = app/anygate.h $(wildcard app/anygate/*.h)
+
 # Applications as shared objects: examples, and what tests load.
 EXAMPLES  = $(basename $(notdir $(wildcard app/examples/*.c)))
 UNIT_APPS = $(basename $(notdir $(wildcard tests/unit/apps/*.c)))
@@ -71,19 +74,19 @@ $(ASAN)/%.o: %.c
 
 APP_CC = $(CC) -std=gnu11 -O2 -g $(WARNINGS) -shared -fPIC -idirafter app
 
-$(ASAN)/apps/%.so: app/examples/%.c app/anygate.h
+$(ASAN)/apps/%.so: app/examples/%.c $(PUBLIC)
 	@mkdir -p $(@D)
 	@echo '  APP   $@'
 	@umask 022 && $(APP_CC) -o $@ $< $(APP_LIBS)
 
 $(ASAN)/apps/kdf.so: APP_LIBS = -lcrypto
 
-$(ASAN)/apps/%.so: tests/unit/apps/%.c app/anygate.h
+$(ASAN)/apps/%.so: tests/unit/apps/%.c $(PUBLIC)
 	@mkdir -p $(@D)
 	@echo '  APP   $@'
 	@umask 022 && $(APP_CC) -o $@ $<
 
-$(ASAN)/apps/%.so: tests/e2e/apps/%.c app/anygate.h
+$(ASAN)/apps/%.so: tests/e2e/apps/%.c $(PUBLIC)
 	@mkdir -p $(@D)
 	@echo '  APP   $@'
 	@umask 022 && $(APP_CC) -o $@ $<
@@ -198,18 +201,19 @@ lint: deps
 		--inline-suppr --suppressions-list=tests/support/cppcheck -D__x86_64__ -D_GNU_SOURCE \
 		-j2 app protocols daemon
 	@echo '  C++'
-	@$(CC) -x c++ -std=c++11 -fsyntax-only -Wall -Wextra -Werror app/anygate.h
+	@$(CC) -x c++ -std=c++11 -fsyntax-only -Wall -Wextra -Werror $(PUBLIC)
 
 install: all
 	install -Dm755 $(BUILD)/anygate $(DESTDIR)$(PREFIX)/bin/anygate
 	install -Dm644 app/anygate.h $(DESTDIR)$(PREFIX)/include/anygate.h
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/include/anygate app/anygate/*.h
 	install -Dm644 daemon/anygate.8 $(DESTDIR)$(PREFIX)/share/man/man8/anygate.8
 	install -Dm644 etc/anygate.ini $(DESTDIR)$(PREFIX)/share/doc/anygate/anygate.ini
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/anygate $(DESTDIR)$(PREFIX)/include/anygate.h \
 		$(DESTDIR)$(PREFIX)/share/man/man8/anygate.8
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/anygate
+	rm -rf $(DESTDIR)$(PREFIX)/include/anygate $(DESTDIR)$(PREFIX)/share/doc/anygate
 
 clean:
 	rm -rf $(BUILD)
