@@ -165,16 +165,25 @@ static void watch_deadline(struct conn *conn)
 		conn_wait(conn, list);
 }
 
+/* Whether what comes is taken, if only to learn that a handler's client has gone. */
+static bool listens(const struct conn *conn)
+{
+	const struct ag_request *first = conn->requests;
+
+	if (conn->state == CONN_LINGERING || conn->eof)
+		return !conn->eof;
+	if (conn->in_length >= WORKER_SCRATCH || conn->deaf || conn->failed)
+		return false;
+	return !conn_is_full(conn) || conn->whole || (conn->closing && first && !first->upgraded);
+}
+
 /* Tells the loop what to wait for. */
 void conn_watch(struct conn *conn)
 {
-	short events = 0;
+	short events = listens(conn) ? EV_READ : 0;
 
-	if (!conn->eof && (conn->state == CONN_LINGERING || conn->in_length < WORKER_SCRATCH) &&
-	        (conn->state == CONN_LINGERING || !conn_is_full(conn) || conn->whole))
-		events |= EV_READ;
-	if (conn->out_at < conn->out_end || conn->yields)
-		events |= EV_WRITE;
+	if (conn->out_at < conn->out_end || conn->yields || conn->failed)
+		events |= EV_WRITE; /* what has failed is ended when the loop comes by */
 	watch_deadline(conn);
 	if (events == conn->events)
 		return;

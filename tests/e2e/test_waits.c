@@ -48,8 +48,8 @@ static void check_get(const char *address, int status, const char *body, const c
 
 /* ---- the client goes away ---- */
 
-static const char *const kinds[] = { "/sleep", "/deadline?ms=3600000", "/join", "/left", "/get",
-	"/put", "/cond", "/semaphore", "/offload" };
+static const char *const kinds[] = { "/sleep", "/flushed", "/deadline?ms=3600000", "/join", "/left",
+	"/get", "/put", "/cond", "/semaphore", "/offload" };
 
 /* Those that end when they are told to: the last one waits for its thread. */
 #define ENDING (COUNT(kinds) - 1)

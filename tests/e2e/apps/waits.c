@@ -2,7 +2,8 @@
  * Waits in every way there is, until the client goes away, and tells what the wait answered then.
  * Counts in statics: one worker only.
  *
- *	GET /deadline?ms=, /sleep, /join, /left, /get, /put, /cond, /semaphore, /offload   wait
+ *	GET /deadline?ms=, /sleep, /flushed, /join, /left, /get, /put, /cond, /semaphore, /offload
+ *	                wait
  *	GET /begun/:n   waits until there were n of them
  *	GET /ended/:n   waits until n have ended, and says what the last one was told
  */
@@ -25,6 +26,15 @@ static int over(int answer)
 static int wait_sleep(struct ag_request *req)
 {
 	begun++;
+	return over(ag_sleep(req, AG_FOREVER));
+}
+
+/* The answer has begun, so that FastCGI knows whether the connection goes on. */
+static int wait_flushed(struct ag_request *req)
+{
+	begun++;
+	ag_puts(req, "begun");
+	ag_flush(req);
 	return over(ag_sleep(req, AG_FOREVER));
 }
 
@@ -157,6 +167,7 @@ static int wait_ended(struct ag_request *req)
 AG_APP(app)
 {
 	ag_get(app, "/sleep", wait_sleep);
+	ag_get(app, "/flushed", wait_flushed);
 	ag_get(app, "/deadline", wait_deadline);
 	ag_get(app, "/join", wait_join);
 	ag_get(app, "/left", wait_left);
