@@ -22,7 +22,9 @@
 struct async;
 struct event_base;
 struct expiry;
+struct sse;
 struct subprocess;
+struct tick;
 
 /* What the requests of one worker share. */
 struct runtime {
@@ -113,6 +115,7 @@ struct ag_request {
 	struct params *params;       /* what the route's names matched */
 	struct arguments *arguments; /* of the query, once asked for */
 	struct ag_ws *websocket;     /* once accepted */
+	struct sse *sse;             /* server-sent events, once begun */
 	bool started;                /* the handler has begun */
 	bool is_head;                /* HEAD */
 
@@ -143,6 +146,7 @@ struct ag_request {
 	struct ag_task *writer; /* waits for the client, to write; or NULL */
 	bool late;              /* it has taken too long: no wait waits any more */
 	struct expiry *expiry;  /* ag_deadline's timer, once there was one */
+	struct tick *tick;      /* async_tick's */
 	bool timed;             /* ... which runs, or has run out: */
 	bool expired;           /* no wait waits any more, unless it is taken back */
 	bool done;              /* the handler has returned */

@@ -1,5 +1,5 @@
 /*
- * WebSocket: one handler for each, written straight down.
+ * WebSocket and server-sent events: one handler for each client, written straight down.
  * Part of anygate.h, which includes it; an application includes that one only.
  */
 #ifndef ANYGATE_WEB_H
@@ -85,6 +85,53 @@ int ag_ws_close(struct ag_ws *ws, unsigned code, const char *reason);
 /* The code that ended it: the client's, or else ours. 1005: it gave none. 0: not yet, or by no
  * close at all. */
 unsigned ag_ws_code(const struct ag_ws *ws);
+
+/* ---- server-sent events (WHATWG HTML 9.2), what a page's EventSource reads ---- */
+
+/* What ag_sse_begin is to know; all zero is the usual. */
+struct ag_sse_options {
+	unsigned retry;      /* ms until a client that was cut off asks again; 0: as it likes */
+	unsigned keep_alive; /* ms of silence before a comment; 0: 15 s; AG_FOREVER: none */
+};
+
+/*
+ * Begins a stream of events and sends its head, which gateways told by X-Accel-Buffering don't
+ * hold back:
+ *
+ *	if (ag_sse_begin(req, NULL) == 0)
+ *		while (ag_cond_wait(req, news, AG_FOREVER) == 0 &&
+ *			ag_sse_send(req, NULL, number, text) == 0)
+ *			;
+ *	return 200;
+ *
+ * Whatever the handler waits for, and in whichever task: where nothing was sent for a while a
+ * comment goes out by itself, so that nobody on the way gives the connection up, and a client that
+ * has gone is noticed and ends the wait with AG_GONE. That costs no task, and no memory but a
+ * timer's. From here on only these calls write. The stream ends when the handler returns; the
+ * client asks again then, unless it is answered 204. Returns 0; AG_GONE for HEAD and a status
+ * without a body, whose answer is complete with what was set; AG_INVALID where the answer has begun
+ * already; or what ag_flush does.
+ */
+int ag_sse_begin(struct ag_request *req, const struct ag_sse_options *options);
+
+/*
+ * Sends one event and suspends while the client is slow. `event`: its type, NULL: "message". `id`:
+ * what the client sends as Last-Event-ID when it asks again, NULL: as before, "": none. `data`:
+ * UTF-8, LF, CR or CRLF between its lines, which the page gets as LF; NULL: the page learns
+ * nothing, but the id counts. Returns 0; AG_INVALID: CR or LF in an id or a type, which NUL ends
+ * (so neither can hold one), no ag_sse_begin, or another task is sending; nothing was sent then.
+ * AG_GONE, AG_TIMEOUT, AG_CANCELED, AG_NOMEM: perhaps part of it was sent, so that all later calls
+ * say the same. The client drops such a part, and has the last id sent whole.
+ */
+int ag_sse_send(struct ag_request *req, const char *event, const char *id, const char *data);
+int ag_sse_printf(struct ag_request *req, const char *event, const char *id, const char *format,
+        ...) AG_PRINTF(4, 5);
+
+/* The same for text that no page sees. */
+int ag_sse_comment(struct ag_request *req, const char *text);
+
+/* The id of the last event that the client has, where it asks again and events had ids; or NULL. */
+const char *ag_sse_last_id(const struct ag_request *req);
 
 #ifdef __cplusplus
 }

@@ -29,11 +29,17 @@ void async_stop(struct runtime *runtime, unsigned ms);
 /* The task goes on in the next turn of the loop. */
 void async_turn(struct runtime *runtime, struct ag_task *task);
 
-/* The request is over: it has no deadline any more. */
+/* The request is over: it has no deadline any more, and no tick. */
 void async_forget(struct ag_request *req);
 
 /* Takes back a function that no thread has begun; false: one runs it. */
 bool async_withdraw(struct ag_task *task);
+
+/*
+ * Calls function(req) on the worker's own stack each `ms` from now on, in place of what was said
+ * before, until the request is freed: its handler may have returned. 0 or AG_NOMEM.
+ */
+int async_tick(struct ag_request *req, unsigned ms, void (*function)(struct ag_request *req));
 
 /*
  * Suspends like request_wait, but for `ms` at most: the answer is `over` then. AG_FOREVER: as long

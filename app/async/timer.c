@@ -82,8 +82,40 @@ int ag_deadline(struct ag_request *req, unsigned ms)
 	return 0;
 }
 
+/* ---- again and again ---- */
+
+struct tick {
+	struct event timer; /* persistent */
+	void (*function)(struct ag_request *req);
+};
+
+static void on_tick(evutil_socket_t fd, short what, void *argument)
+{
+	struct ag_request *req = argument;
+
+	(void)fd;
+	(void)what;
+	req->tick->function(req);
+}
+
+int async_tick(struct ag_request *req, unsigned ms, void (*function)(struct ag_request *req))
+{
+	struct timeval every = after_ms(ms);
+
+	if (!req->tick) {
+		req->tick = arena_alloc(&req->arena, sizeof(*req->tick));
+		if (!req->tick)
+			return AG_NOMEM;
+		event_assign(&req->tick->timer, req->runtime->base, -1, EV_PERSIST, on_tick, req);
+	}
+	req->tick->function = function;
+	return event_add(&req->tick->timer, &every) < 0 ? AG_NOMEM : 0;
+}
+
 void async_forget(struct ag_request *req)
 {
 	if (req->expiry)
 		evtimer_del(&req->expiry->timer);
+	if (req->tick)
+		event_del(&req->tick->timer);
 }

@@ -1,0 +1,203 @@
+/*
+ * Streams through every gate, straight and behind nginx: what is made arrives before the next is
+ * made, and what is sent is read before the rest is sent.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/client.h"
+#include "tests/support/daemon.h"
+#include "tests/support/nginx.h"
+
+SUITE(streams);
+
+#define PIECES 4
+
+static const char *const gates[] = { "http", "fastcgi", "scgi", "uwsgi" };
+
+/* The daemon, straight by each gate and behind nginx by each of its own. */
+#define WAYS (COUNT(gates) + NGINX_GATES)
+
+struct site {
+	struct daemon daemon;
+	struct nginx nginx;
+};
+
+static void site_start(struct site *site, const char *app)
+{
+	daemon_start(&site->daemon, 1, "-w", "1", "-l", "127.0.0.1:0", app, NULL);
+	nginx_start_all(&site->nginx, daemon_address(&site->daemon));
+}
+
+static void site_stop(struct site *site)
+{
+	nginx_stop(&site->nginx);
+	daemon_stop(&site->daemon);
+}
+
+static const char *way_name(size_t way)
+{
+	return way < COUNT(gates) ? gates[way] : nginx_gates[way - COUNT(gates)].name;
+}
+
+/* A GET; `last` is its Last-Event-ID, or NULL. */
+static void ask(const struct site *site, size_t way, const char *target, const char *last,
+        struct client *client)
+{
+	const char *const variables[] = { "REQUEST_METHOD", "GET", "REQUEST_URI", target,
+		"SERVER_PROTOCOL", "HTTP/1.1", last ? "HTTP_LAST_EVENT_ID" : NULL, last, NULL };
+	struct bytes out = { 0 };
+	char field[64] = "Connection: close\r\n";
+
+	if (way > 0 && way < COUNT(gates)) {
+		gate_ask(gates[way], daemon_address(&site->daemon), variables, NULL, 0, client);
+		return;
+	}
+	if (last)
+		snprintf(field, sizeof field, "Connection: close\r\nLast-Event-ID: %s\r\n", last);
+	http_build(&out, "GET", target, field, NULL, 0);
+	client_open(client,
+	        way ? site->nginx.address[way - COUNT(gates)] : daemon_address(&site->daemon));
+	client_send(client, out.data, out.length);
+	client_flush(client);
+	bytes_free(&out);
+}
+
+static bool holds(const struct client *client, const char *text)
+{
+	return client->in.length && memmem(client->in.data, client->in.length, text, strlen(text));
+}
+
+static void await_text(struct client *client, const char *text, const char *way)
+{
+	while (!holds(client, text))
+		cr_assert(client_fill(client), "%s: no \"%s\"", way, text);
+}
+
+static void tell(const struct site *site, const char *method, const char *target)
+{
+	struct response response;
+
+	http_request(daemon_address(&site->daemon), method, target, NULL, NULL, 0, &response);
+	cr_assert_eq(response.status, 200, "%s: %d", target, response.status);
+	response_free(&response);
+}
+
+/* Each of `first` and later pieces is made only once the one before was seen. */
+static void check_pieces(
+        const struct site *site, size_t way, const char *target, const char *last, int first)
+{
+	struct client client;
+	char piece[24];
+
+	ask(site, way, target, last, &client);
+	for (int i = first; i <= PIECES; i++) {
+		snprintf(piece, sizeof piece, "piece %d\n", i);
+		await_text(&client, piece, way_name(way));
+		tell(site, "POST", "/seen");
+	}
+	client_read_all(&client);
+	cr_expect_eq(holds(&client, "piece 1\n"), first == 1, "%s", way_name(way));
+	client_close(&client);
+}
+
+Test(streams, pieces, .timeout = 120)
+{
+	struct site site;
+
+	site_start(&site, DAEMON_APPS "streams.so");
+	for (size_t way = 0; way < WAYS; way++) {
+		check_pieces(&site, way, "/pieces", NULL, 1);
+		check_pieces(&site, way, "/events", NULL, 1);
+		check_pieces(&site, way, "/events", "2", 3);
+	}
+	site_stop(&site);
+}
+
+/* Comments come by themselves, and the handler learns that its client has gone. */
+Test(streams, silence, .timeout = 120)
+{
+	struct site site;
+
+	site_start(&site, DAEMON_APPS "streams.so");
+	for (size_t way = 0; way < WAYS; way++) {
+		struct response response;
+		struct client client;
+
+		ask(&site, way, "/silent", NULL, &client);
+		for (int i = 0; i < 3; i++) {
+			await_text(&client, ":\n", way_name(way));
+			bytes_free(&client.in);
+		}
+		client_close(&client);
+		http_get(daemon_address(&site.daemon), "/ended", &response);
+		cr_expect_str_eq(response.body.data, "-1", "%s", way_name(way));
+		response_free(&response);
+	}
+	site_stop(&site);
+}
+
+/* ---- bodies ---- */
+
+#define BODY (200 * 1024)
+
+/* The second half is sent once the handler has read the first. */
+static void check_body(const struct site *site, const char *address, const char *way)
+{
+	char *noise = support_noise(BODY), received[32];
+	struct response response;
+	struct bytes out = { 0 };
+	struct client client;
+
+	snprintf(received, sizeof received, "/received/%d", BODY / 2);
+	http_build(&out, "POST", "/stream/body", NULL, noise, BODY);
+	client_open(&client, address);
+	client_send(&client, out.data, out.length - BODY / 2);
+	client_flush(&client);
+	tell(site, "GET", received);
+	client_send(&client, out.data + out.length - BODY / 2, BODY / 2);
+	client_flush(&client);
+	client_response(&client, "POST", &response);
+	cr_expect_eq(response.status, 200, "%s: %d", way, response.status);
+	cr_expect_eq(strtol(response.body.data, NULL, 10), BODY, "%s", way);
+	response_free(&response);
+	client_close(&client);
+	bytes_free(&out);
+	free(noise);
+}
+
+Test(streams, bodies, .timeout = 120)
+{
+	struct site site;
+
+	site_start(&site, DAEMON_APPS "streams.so");
+	check_body(&site, daemon_address(&site.daemon), "http");
+	for (size_t i = 0; i < NGINX_GATES; i++)
+		if (!nginx_gates[i].announces_wrongly)
+			check_body(&site, site.nginx.address[i], nginx_gates[i].name);
+	site_stop(&site);
+}
+
+/* ---- the example ---- */
+
+Test(streams, clock_example, .timeout = 120)
+{
+	struct client clients[WAYS];
+	struct response response;
+	struct site site;
+
+	site_start(&site, DAEMON_APPS "clock.so");
+	http_get(daemon_address(&site.daemon), "/", &response);
+	cr_expect_not_null(strstr(response.body.data, "new EventSource('time')"));
+	response_free(&response);
+	for (size_t way = 0; way < WAYS; way++)
+		ask(&site, way, "/time", NULL, &clients[way]);
+	for (size_t way = 0; way < WAYS; way++) {
+		await_text(&clients[way], "event: tick\ndata: ", way_name(way));
+		bytes_free(&clients[way].in);
+		await_text(&clients[way], "event: tick\ndata: ", way_name(way));
+		client_close(&clients[way]);
+	}
+	site_stop(&site);
+}
