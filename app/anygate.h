@@ -60,6 +60,7 @@ struct ag_task;    /* a task that ag_spawn has started, until it is joined */
 struct ag_queue;
 struct ag_cond;
 struct ag_semaphore;
+struct ag_subscription;
 
 /*
  * Answers the request; returns its HTTP status (100 to 599 but 1xx). A status with nothing written,

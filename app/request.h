@@ -12,6 +12,7 @@
 
 #include "anygate.h"
 #include "arena.h"
+#include "async/channel.h"
 #include "async/slots.h"
 #include "env.h"
 #include "limits.h"
@@ -40,6 +41,9 @@ struct runtime {
 	struct subprocess *subprocesses; /* to be reaped: app/async/subprocess.h */
 	struct slots slots;              /* of programs that run */
 	struct block_pool task_blocks;
+	struct channels *channels; /* NULL: nobody has subscribed yet */
+	struct bus *bus;           /* takes messages to other workers; NULL: there are none */
+	struct channel_counters channel_counters;
 	int worker;        /* from 1 */
 	unsigned threads;  /* for ag_offload, 0: none */
 	uint64_t requests; /* so far */
@@ -116,8 +120,9 @@ struct ag_request {
 	struct arguments *arguments; /* of the query, once asked for */
 	struct ag_ws *websocket;     /* once accepted */
 	struct sse *sse;             /* server-sent events, once begun */
-	bool started;                /* the handler has begun */
-	bool is_head;                /* HEAD */
+	struct subscriptions subscriptions;
+	bool started; /* the handler has begun */
+	bool is_head; /* HEAD */
 
 	/* the body on its way in */
 	char *body; /* what came and was not read yet */

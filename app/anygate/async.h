@@ -1,5 +1,5 @@
 /*
- * What a handler waits for: time, tasks, threads, queues, programs.
+ * What a handler waits for: time, tasks, threads, queues, channels, programs.
  * Part of anygate.h, which includes it; an application includes that one only.
  */
 #ifndef ANYGATE_ASYNC_H
@@ -116,6 +116,57 @@ struct ag_semaphore *ag_semaphore_new(size_t count);
 int ag_semaphore_take(struct ag_request *req, struct ag_semaphore *semaphore, unsigned ms);
 void ag_semaphore_give(struct ag_semaphore *semaphore);
 void ag_semaphore_free(struct ag_semaphore *semaphore);
+
+/* ---- channels ---- */
+
+/*
+ * A channel is a name of 1 to 255 bytes and needs no making. What is published there reaches
+ * everybody who has subscribed to it before, in all workers of the daemon, the publisher's too, and
+ * through reloads and upgrades; with [bus] redis in all daemons that share it. All of a daemon see
+ * its messages in one order. Nothing is kept for who subscribes later, nor on disk.
+ *
+ * Who receives too slowly loses the oldest: a channel keeps 256 messages in a worker for those that
+ * have not received them yet, or fewer, where they are more than 1 MiB. It is kept once, however
+ * many are to have it. How many a subscription has lost is told with its next message; where the
+ * worker itself was too slow, that is counted for each of its subscriptions, whatever the channels.
+ */
+
+/* Bytes of a message, at most. */
+#define AG_PUBLISH_MAX 65536
+
+/*
+ * Publishes; `data` may be reused at once. Never suspends. 0, whether or not anybody listens;
+ * AG_INVALID: no name, or more than AG_PUBLISH_MAX bytes; AG_BUSY: a stopped worker blocks the
+ * daemon's memory for messages; AG_NOMEM. Nobody has got it then.
+ */
+int ag_publish(struct ag_request *req, const char *channel, const void *data, size_t size);
+
+struct ag_message {
+	const char *channel;
+	const char *data; /* a NUL follows */
+	size_t size;
+	size_t lost; /* messages that this subscription has lost before this one */
+};
+
+/*
+ * Subscribes to what is published from now on; in this worker at once, from others when this
+ * returns, from other daemons a moment later. Ends with ag_unsubscribe, or with the request, which
+ * must not end sooner than that it is used. Never suspends. NULL: no name, or no memory.
+ */
+struct ag_subscription *ag_subscribe(struct ag_request *req, const char *channel);
+
+/*
+ * Suspends until a message has come, for `ms` at most. Returns 0 with it, valid until the next call
+ * for this subscription, or its end; AG_TIMEOUT, AG_GONE, AG_CANCELED; or AG_INVALID: another task
+ * waits for it, or it is another request's.
+ */
+int ag_receive(struct ag_request *req, struct ag_subscription *subscription,
+        struct ag_message *message, unsigned ms);
+
+/* Ends it, with what was not received. 0, or AG_INVALID: a task waits in ag_receive. */
+int ag_unsubscribe(struct ag_subscription *subscription);
+
+/* ---- programs ---- */
 
 /* Takes a piece of a program's output, valid for the call; may suspend. Not 0 ends the program. */
 typedef int ag_run_output(struct ag_request *req, void *argument, const char *data, size_t size);

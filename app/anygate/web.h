@@ -21,6 +21,8 @@ struct ag_ws_message {
 	enum ag_ws_kind kind;
 	const char *data; /* text is UTF-8; a NUL follows; valid until the next ag_ws_recv */
 	size_t length;
+	const char *channel; /* that it was published in; NULL: the client has sent it */
+	size_t lost;         /* messages of the channel that were lost before it, see ag_publish */
 };
 
 /* What ag_ws_accept is to know; all zero is the usual. */
@@ -67,6 +69,24 @@ const char *ag_ws_subprotocol(const struct ag_ws *ws);
  * not UTF-8, 1009 for a message above message_max. AG_INVALID: another task waits in here.
  */
 int ag_ws_recv(struct ag_ws *ws, struct ag_ws_message *message);
+
+/*
+ * From now on ag_ws_recv gives what is published in the channel, too: `message.channel` is its name
+ * then, and the kind AG_WS_TEXT where it is UTF-8, so that all of a chat is
+ *
+ *	ag_ws_subscribe(ws, "room");
+ *	while (ag_ws_recv(ws, &message) == 0)
+ *		if (message.channel)
+ *			ag_ws_send(ws, message.kind, message.data, message.length);
+ *		else
+ *			ag_publish(req, "room", message.data, message.length);
+ *
+ * Its own client's messages and those of channels come by turns. Never suspends. Returns 0, as well
+ * where it had subscribed; AG_INVALID: no name; AG_NOMEM; or what ag_ws_recv would.
+ *ag_ws_unsubscribe returns AG_INVALID where it had not.
+ */
+int ag_ws_subscribe(struct ag_ws *ws, const char *channel);
+int ag_ws_unsubscribe(struct ag_ws *ws, const char *channel);
 
 /*
  * Sends one message. Suspends while the client is slow; `data` may be reused at once. Returns 0,

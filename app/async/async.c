@@ -72,5 +72,6 @@ void async_stop(struct runtime *runtime, unsigned ms)
 	offload_stop(async);
 	free(async);
 	runtime->async = NULL;
+	channels_free(runtime);
 	block_pool_free(&runtime->task_blocks);
 }

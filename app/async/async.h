@@ -29,7 +29,7 @@ void async_stop(struct runtime *runtime, unsigned ms);
 /* The task goes on in the next turn of the loop. */
 void async_turn(struct runtime *runtime, struct ag_task *task);
 
-/* The request is over: it has no deadline any more, and no tick. */
+/* The request is over: it has no deadline any more, no tick and no subscriptions. */
 void async_forget(struct ag_request *req);
 
 /* Takes back a function that no thread has begun; false: one runs it. */

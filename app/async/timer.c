@@ -118,4 +118,5 @@ void async_forget(struct ag_request *req)
 		evtimer_del(&req->expiry->timer);
 	if (req->tick)
 		event_del(&req->tick->timer);
+	channels_forget(req);
 }

@@ -28,13 +28,6 @@ enum {
 
 /* ---- control frames out ---- */
 
-static bool is_utf8(const void *data, size_t length)
-{
-	struct utf8 utf8 = { 0 };
-
-	return !length || (utf8_feed(&utf8, data, length) && !utf8.left);
-}
-
 static int send_close(struct ag_ws *ws, unsigned code, const char *reason)
 {
 	uint8_t payload[WEBSOCKET_CONTROL_MAX] = { (uint8_t)(code >> 8), (uint8_t)code };
@@ -94,7 +87,7 @@ static unsigned take_close(struct ag_ws *ws)
 		code = (unsigned)close->data[0] << 8 | close->data[1];
 		if (close->length < 2 || !is_code(code))
 			return CODE_PROTOCOL;
-		if (!is_utf8(close->data + 2, close->length - 2U))
+		if (!utf8_is(close->data + 2, close->length - 2U))
 			return CODE_TEXT;
 	}
 	ws->close_received = true;
@@ -192,6 +185,7 @@ static int ask(struct ag_ws *ws)
 	if (ws->pinged)
 		return ws->error = AG_TIMEOUT;
 	ws->pinged = true;
+	ws->heard = request_clock();
 	return ws->sending || ws->close_sent ? 0 : websocket_send(ws, WSLAY_PING, NULL, 0);
 }
 
@@ -210,18 +204,61 @@ static int await(struct ag_ws *ws, unsigned ms)
 	websocket_rest(ws);
 	int answer = async_wait(req, WAITING_BODY, ms, AG_TIMEOUT);
 
-	if (answer == 0)
+	if (answer == 0 && request_body_unread(req)) {
 		ws->pinged = false;
+		ws->heard = request_clock();
+	}
 	if (answer == AG_GONE)
 		ws->error = AG_GONE;
 	return answer;
 }
 
+/* ms until the client has been silent for too long, whatever others say meanwhile. */
+static unsigned patience(const struct ag_ws *ws)
+{
+	if (ws->ping_interval == AG_FOREVER || LIST_EMPTY(&ws->req->subscriptions))
+		return ws->ping_interval;
+	uint64_t silent = (request_clock() - ws->heard) / 1000;
+
+	return silent < ws->ping_interval ? ws->ping_interval - (unsigned)silent : 0;
+}
+
+/* Nothing of the client's is here: 1 when a channel has something instead, else waits. */
+static int rest(struct ag_ws *ws, struct ag_ws_message *message)
+{
+	unsigned ms = patience(ws);
+
+	if (ms && websocket_take_published(ws, message))
+		return 1;
+	ws->listener = waiting_task(ws->req);
+	int answer = await(ws, ms);
+	bool expired = ws->req->late || ws->req->expired;
+
+	ws->listener = NULL;
+	return answer == AG_TIMEOUT && !expired ? ask(ws) : answer;
+}
+
+static int take_message(struct ag_ws *ws, struct ag_ws_message *message)
+{
+	*message = (struct ag_ws_message){
+		.kind = ws->opcode == WSLAY_TEXT_FRAME ? AG_WS_TEXT : AG_WS_BINARY,
+		.data = ws->data,
+		.length = ws->length,
+	};
+	ws->opcode = 0;
+	ws->clients_turn = false;
+	return 1;
+}
+
 /* One piece further: 1 when a message has come whole, 0 when not yet. */
-static int step(struct ag_ws *ws)
+static int step(struct ag_ws *ws, struct ag_ws_message *message)
 {
 	struct piece piece;
 
+	if (!ws->clients_turn && websocket_take_published(ws, message)) {
+		ws->clients_turn = true;
+		return 1;
+	}
 	switch (websocket_next(ws, &piece)) {
 	case PIECE_BAD:
 		return fail(ws, CODE_PROTOCOL);
@@ -229,12 +266,8 @@ static int step(struct ag_ws *ws)
 		return fail(ws, CODE_INTERNAL);
 	case PIECE_GOT:
 		break;
-	case PIECE_MORE: {
-		int answer = await(ws, ws->ping_interval);
-		bool expired = ws->req->late || ws->req->expired;
-
-		return answer == AG_TIMEOUT && !expired ? ask(ws) : answer;
-	}
+	case PIECE_MORE:
+		return rest(ws, message);
 	}
 	unsigned code = take_piece(ws, &piece);
 
@@ -242,7 +275,9 @@ static int step(struct ag_ws *ws)
 		return fail(ws, code);
 	if (ws->error)
 		return ws->error;
-	return piece.last && piece.final && !wslay_is_ctrl_frame(piece.opcode);
+	bool whole = piece.last && piece.final && !wslay_is_ctrl_frame(piece.opcode);
+
+	return whole ? take_message(ws, message) : 0;
 }
 
 int ag_ws_recv(struct ag_ws *ws, struct ag_ws_message *message)
@@ -253,17 +288,14 @@ int ag_ws_recv(struct ag_ws *ws, struct ag_ws_message *message)
 		return ws ? ws->error : AG_GONE;
 	if (ws->receiving)
 		return AG_INVALID;
+	if (ws->told)
+		channel_let_go(ws->told);
+	ws->told = NULL;
 	ws->receiving = true;
 	while (answer == 0)
-		answer = step(ws);
+		answer = step(ws, message);
 	ws->receiving = false;
-	if (answer < 0)
-		return answer;
-	message->kind = ws->opcode == WSLAY_TEXT_FRAME ? AG_WS_TEXT : AG_WS_BINARY;
-	message->data = ws->data;
-	message->length = ws->length;
-	ws->opcode = 0;
-	return 0;
+	return answer < 0 ? answer : 0;
 }
 
 /* ---- messages out ---- */
@@ -274,7 +306,7 @@ int ag_ws_send(struct ag_ws *ws, enum ag_ws_kind kind, const void *data, size_t 
 
 	if (!ws || ws->error || ws->close_sent)
 		return ws && ws->error ? ws->error : AG_GONE;
-	if (ws->sending || (!text && kind != AG_WS_BINARY) || (text && !is_utf8(data, length)))
+	if (ws->sending || (!text && kind != AG_WS_BINARY) || (text && !utf8_is(data, length)))
 		return AG_INVALID;
 	int error = websocket_send(ws, text ? WSLAY_TEXT_FRAME : WSLAY_BINARY_FRAME, data, length);
 
@@ -340,7 +372,7 @@ int ag_ws_close(struct ag_ws *ws, unsigned code, const char *reason)
 	if (!ws || ws->error || ws->close_sent)
 		return ws && ws->error ? ws->error : AG_GONE;
 	if (ws->sending || !is_code(code) || length > WEBSOCKET_CONTROL_MAX - 2 ||
-	        !is_utf8(reason, length))
+	        !utf8_is(reason, length))
 		return AG_INVALID;
 	ws->code = (uint16_t)code;
 	int error = send_close(ws, code, reason);

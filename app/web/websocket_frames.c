@@ -36,6 +36,13 @@ bool utf8_feed(struct utf8 *utf8, const void *data, size_t length)
 	return true;
 }
 
+bool utf8_is(const void *data, size_t length)
+{
+	struct utf8 utf8 = { 0 };
+
+	return !length || (utf8_feed(&utf8, data, length) && !utf8.left);
+}
+
 /* ---- wslay's part ---- */
 
 static ssize_t on_recv(uint8_t *buffer, size_t size, int flags, void *argument)

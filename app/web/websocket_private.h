@@ -43,6 +43,12 @@ struct ag_ws {
 	bool pong_due;
 	uint16_t close_due; /* the same, or 0 */
 
+	/* what it has subscribed to: websocket_channels.c */
+	struct ag_task *listener;     /* waits in ag_ws_recv */
+	struct ag_subscription *told; /* whose message was given last, or NULL */
+	bool clients_turn;            /* ... so that the client's is looked for first */
+	uint64_t heard;               /* us: when the client last was */
+
 	uint16_t code; /* that ended it */
 	bool torn;     /* a frame was not sent whole: nothing can follow */
 	int error;     /* what calls say from now on, or 0 */
@@ -80,5 +86,13 @@ void websocket_rest(struct ag_ws *ws);
 
 /* Looks at more text; false: it is not UTF-8 (RFC 3629), whatever follows. */
 bool utf8_feed(struct utf8 *utf8, const void *data, size_t length);
+
+/* Whether all of it is UTF-8. */
+bool utf8_is(const void *data, size_t length);
+
+/* ---- websocket_channels.c ---- */
+
+/* Gives the oldest message of a channel; false: there is none. */
+bool websocket_take_published(struct ag_ws *ws, struct ag_ws_message *message);
 
 #endif
