@@ -1,6 +1,7 @@
 # anygate. `make run` and `make test` do all the set-up on Debian 12; `make` builds the daemon.
 
 PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
 DESTDIR ?=
 CC       = gcc
 SECONDS ?= 60
@@ -45,7 +46,7 @@ TEST_OBJECTS  = $(UNIT:%.c=$(ASAN)/%.o) $(E2E:%.c=$(ASAN)/%.o) $(SUPPORT:%.c=$(A
 TEST_APPS = $(EXAMPLES:%=$(ASAN)/apps/%.so) $(UNIT_APPS:%=$(ASAN)/apps/%.so) \
 	$(E2E_APPS:%=$(ASAN)/apps/%.so)
 
-.PHONY: all deps run test check lint fuzz coverage bench soak install uninstall clean
+.PHONY: all lib deps run test check lint fuzz coverage bench soak install uninstall clean
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/anygate
@@ -53,6 +54,31 @@ all: $(BUILD)/anygate
 $(BUILD)/anygate: $(PLAIN_OBJECTS)
 	@echo '  LINK  $@'
 	@$(CC) $(LDFLAGS) $(EXPORT) -o $@ $^ $(LIBS)
+
+# The daemon as a library: see ag_main. Only ag_* can be seen of either form.
+ABI     := $(shell sed -n 's/^\#define AG_ABI //p' app/anygate.h)
+VERSION := $(shell sed -n 's/^\#define ANYGATE_VERSION "\(.*\)"/\1/p' daemon/options.h)
+SHARED   = $(BUILD)/libanygate.so.$(ABI)
+PIC      = $(BUILD)/pic
+
+lib: $(SHARED) $(BUILD)/libanygate.a
+
+$(PIC)/%.o: %.c
+	@mkdir -p $(@D)
+	@echo '  PIC   $@'
+	@$(CC) $(PLAIN) -fPIC -fno-semantic-interposition -c -o $@ $<
+
+$(SHARED): $(SOURCES:%.c=$(PIC)/%.o) daemon/libanygate.map
+	@echo '  LINK  $@'
+	@$(CC) -shared -Wl,-soname,$(@F) -Wl,-z,relro,-z,now,-z,defs,-Bsymbolic-functions \
+		-Wl,--version-script=daemon/libanygate.map -o $@ $(filter %.o,$^) $(LIBS)
+
+# One object, so that names within are nobody else's.
+$(BUILD)/libanygate.a: $(SOURCES:%.c=$(BUILD)/%.o)
+	@echo '  AR    $@'
+	@$(CC) -r -nostdlib -o $(BUILD)/libanygate.o $^
+	@objcopy --wildcard --keep-global-symbol='ag_*' $(BUILD)/libanygate.o
+	@rm -f $@ && ar rcs $@ $(BUILD)/libanygate.o
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -185,7 +211,7 @@ run: deps
 test: deps
 	@$(MAKE) -s --no-print-directory -j2 all check
 
-check: $(BUILD)/anygate $(ASAN)/test-runner $(ASAN)/anygate $(FUZZ_TARGETS) $(SOAK_TOOLS) $(TEST_APPS) $(PEERS:%=$(ASAN)/peers/%)
+check: $(BUILD)/anygate lib $(ASAN)/test-runner $(ASAN)/anygate $(FUZZ_TARGETS) $(SOAK_TOOLS) $(TEST_APPS) $(PEERS:%=$(ASAN)/peers/%)
 	@tests/support/check $(ASAN)/test-runner
 
 C_FILES = $(shell git ls-files '*.c' '*.h' 2>/dev/null || find app protocols daemon tests -name '*.[ch]')
@@ -203,17 +229,28 @@ lint: deps
 	@echo '  C++'
 	@$(CC) -x c++ -std=c++11 -fsyntax-only -Wall -Wextra -Werror $(PUBLIC)
 
-install: all
+# Both forms of an application of its own: cc app.c $(pkg-config --cflags --libs anygate).
+HEADERS = $(PUBLIC:app/%=$(PREFIX)/include/%)
+INSTALLED = $(PREFIX)/bin/anygate $(HEADERS) $(LIBDIR)/libanygate.a $(LIBDIR)/libanygate.so \
+	$(LIBDIR)/$(notdir $(SHARED)) $(LIBDIR)/pkgconfig/anygate.pc \
+	$(PREFIX)/share/man/man8/anygate.8 $(PREFIX)/share/doc/anygate/anygate.ini
+
+install: all lib
 	install -Dm755 $(BUILD)/anygate $(DESTDIR)$(PREFIX)/bin/anygate
 	install -Dm644 app/anygate.h $(DESTDIR)$(PREFIX)/include/anygate.h
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/include/anygate app/anygate/*.h
+	install -Dm644 -t $(DESTDIR)$(LIBDIR) $(SHARED) $(BUILD)/libanygate.a
+	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(LIBDIR)/libanygate.so
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
+		-e 's|@LIBS@|$(LIBS)|' deploy/pkgconfig/anygate.pc.in \
+		>$(DESTDIR)$(LIBDIR)/pkgconfig/anygate.pc
 	install -Dm644 daemon/anygate.8 $(DESTDIR)$(PREFIX)/share/man/man8/anygate.8
 	install -Dm644 etc/anygate.ini $(DESTDIR)$(PREFIX)/share/doc/anygate/anygate.ini
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/anygate $(DESTDIR)$(PREFIX)/include/anygate.h \
-		$(DESTDIR)$(PREFIX)/share/man/man8/anygate.8
-	rm -rf $(DESTDIR)$(PREFIX)/include/anygate $(DESTDIR)$(PREFIX)/share/doc/anygate
+	rm -f $(INSTALLED:%=$(DESTDIR)%)
+	-rmdir $(DESTDIR)$(PREFIX)/include/anygate $(DESTDIR)$(PREFIX)/share/doc/anygate
 
 clean:
 	rm -rf $(BUILD)

@@ -16,6 +16,8 @@
  *
  *	cc -shared -fPIC hello.c -o hello.so && anygate ./hello.so
  *
+ * Or it is a program of its own: see ag_main.
+ *
  * A handler is written straight down. The calls marked "suspends" wait without blocking: the
  * worker serves other requests meanwhile. A worker is one thread, so a handler needs no lock, but
  * between two suspending calls it must not block (no sleep(3), no slow read(2)).
@@ -78,6 +80,29 @@ typedef int ag_handler(struct ag_request *req);
 	AG_EXTERN void ag_app_setup(struct ag_app *app);                                           \
 	AG_EXPORT const unsigned ag_app_abi = AG_ABI;                                              \
 	AG_EXPORT void ag_app_setup(struct ag_app *app)
+
+/* What AG_APP makes is one of these, named ag_app_setup. */
+typedef void ag_setup(struct ag_app *app);
+
+/*
+ * The whole of anygate in a program that is an application: AG_APP and
+ *
+ *	int main(int argc, char **argv)
+ *	{
+ *		return ag_main(argc, argv, ag_app_setup);
+ *	}
+ *
+ *	cc hello.c -o hello $(pkg-config --cflags --libs anygate)
+ *
+ * It takes anygate's command line but for APP: options, -c FILE, the commands, and the signals,
+ * USR2 for the same program in another version included. In a configuration `load = self` stands
+ * for the application; it is what [app X] without `load` means, and without any [app X] it is
+ * [app main]. The same source still makes a shared object, in which main has no meaning. `setup`
+ * runs in each worker. NULL: no application of its own, as in anygate itself. Returns what main
+ * returns; not to be called twice, nor with threads about, as it forks.
+ */
+int ag_main(int argc, char **argv, ag_setup *setup);
+
 #define AG_EXPORT __attribute__((visibility("default")))
 #ifdef __cplusplus
 #define AG_EXTERN extern "C"

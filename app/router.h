@@ -45,6 +45,7 @@ struct ag_app {
 	struct setting *settings;
 	size_t setting_count;
 	const struct status_source *status; /* of builtin/status.c; NULL: it can't be loaded */
+	ag_setup *self;                     /* the program's own application, or NULL */
 	void *library;                      /* dlopen's, or NULL */
 	char *error;                        /* the first ag_fail or bad pattern, or NULL */
 	struct hook *hooks;                 /* in the order in which they were registered */

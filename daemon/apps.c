@@ -16,6 +16,7 @@ static struct ag_app *load_one(
 		return NULL;
 	}
 	app->status = wanted->status;
+	app->self = config->self;
 	app->debug = wanted->debug || config->debug;
 	for (size_t i = 0; i < wanted->setting_count; i++)
 		app_setting(app, wanted->settings[i].key, wanted->settings[i].value);

@@ -430,7 +430,8 @@ static bool finish(struct build *build, const struct options *options)
 
 	if (config->daemon.workers == 0)
 		config->daemon.workers = usable_cpus();
-	if (!build_check_scaling(build))
+	config->self = options->self;
+	if (!build_self(build) || !build_check_scaling(build))
 		return false;
 	for (size_t i = 0; i < config->listen_count; i++) {
 		if (!finish_listener(build, &config->listen[i]))

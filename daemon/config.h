@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "../app/anygate.h"
 #include "../app/limits.h"
 #include "../protocols/protocol.h"
 #include "environment.h"
@@ -132,7 +133,8 @@ struct config {
 	struct listen_config admin; /* [admin]; address NULL: off */
 	struct app_config *app;
 	size_t app_count;
-	bool debug; /* -D */
+	ag_setup *self; /* the program's own application, or NULL */
+	bool debug;     /* -D */
 };
 
 /*

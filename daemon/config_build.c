@@ -120,6 +120,23 @@ struct app_config *build_app(struct build *build, const char *name)
 	return NULL;
 }
 
+bool build_self(struct build *build)
+{
+	struct config *config = build->config;
+
+	if (!config->self)
+		return true;
+	if (config->app_count == 0 && !build_app(build, "main"))
+		return false;
+	for (size_t i = 0; i < config->app_count; i++) {
+		struct app_config *app = &config->app[i];
+
+		if (!app->load && !(app->load = strdup("self")))
+			return build_fail(build, "out of memory");
+	}
+	return true;
+}
+
 static void clear_keys(enum section_id section, void *base)
 {
 	for (size_t i = 0; i < config_key_count; i++) {

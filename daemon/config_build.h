@@ -54,6 +54,10 @@ struct app_config *config_find_app(const struct config *config, const char *name
 struct listen_config *build_listener(struct build *build, const char *name);
 struct app_config *build_app(struct build *build, const char *name);
 
+/* In a program that is an application: an [app X] that does not say what to load is that, and
+ * without any there is [app main]. */
+bool build_self(struct build *build);
+
 /* Drops all but the first `keep`. */
 void config_drop_listeners(struct config *config, size_t keep);
 

@@ -31,11 +31,19 @@ static const struct option long_options[] = {
 /* ":" first: a missing argument is told apart from an unknown option. */
 #define SHORT_OPTIONS ":P:l:w:c:s:tdp:u:DVh"
 
-static const char help[] =
+static const char usage[] =
         "usage: anygate [options] APP\n"
         "       anygate [options] -c FILE\n"
         "       anygate status|reload|stop|reopen -c FILE\n"
-        "APP is the path of a shared object or the name of an application compiled in.\n"
+        "APP is the path of a shared object or the name of an application compiled in.\n";
+
+/* Of a program that is an application. */
+static const char own_usage[] =
+        "usage: %1$s [options] [-c FILE]\n"
+        "       %1$s status|reload|stop|reopen -c FILE\n"
+        "Serves its own application by FastCGI, SCGI, uwsgi or HTTP; see anygate(8).\n";
+
+static const char help[] =
         "\n"
         "  -P, --protocol NAME      fastcgi, scgi, uwsgi, http or auto (default auto)\n"
         "  -l, --listen ADDR        HOST:PORT, :PORT, [V6]:PORT, unix:PATH or fd:N; may\n"
@@ -245,6 +253,23 @@ static bool take_command(struct options *options, char *error, size_t size)
 	       refuse(error, size, "--once belongs to: anygate status -c FILE");
 }
 
+/* As it is called in a line of text. */
+static const char *program_name(const struct options *options)
+{
+	return options->self && options->argv[0] ? basename(options->argv[0]) : "anygate";
+}
+
+/* Where the program is the application itself, no other is given. */
+static bool take_self(const struct options *options, char *error, size_t size)
+{
+	if (!options->app)
+		return true;
+	snprintf(error, size,
+	        "unexpected argument \"%s\": %s serves its own application; others go into -c FILE",
+	        options->app, program_name(options));
+	return false;
+}
+
 /* What stands behind the options: APP, or a command. */
 static bool take_app(struct options *options, int count, char **rest, char *error, size_t size)
 {
@@ -256,6 +281,8 @@ static bool take_app(struct options *options, int count, char **rest, char *erro
 		options->app = rest[0];
 	if (!take_command(options, error, size))
 		return false;
+	if (options->self)
+		return take_self(options, error, size);
 	if (options->app || options->config_file || options->action == OPTIONS_PRINT_CONFIG)
 		return true;
 	return refuse(error, size,
@@ -263,11 +290,12 @@ static bool take_app(struct options *options, int count, char **rest, char *erro
 	        "-c FILE");
 }
 
-bool options_parse(struct options *options, int argc, char **argv, char *error, size_t size)
+bool options_parse(
+        struct options *options, int argc, char **argv, ag_setup *self, char *error, size_t size)
 {
 	int letter;
 
-	*options = (struct options){ .action = OPTIONS_RUN, .argv = argv };
+	*options = (struct options){ .action = OPTIONS_RUN, .self = self, .argv = argv };
 	options->start = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	opterr = 0;
 	optind = 0; /* glibc: begin anew, also within a test */
@@ -296,11 +324,17 @@ void options_free(struct options *options)
 
 bool options_answer(const struct options *options, FILE *out)
 {
+	if (options->action != OPTIONS_HELP && options->action != OPTIONS_VERSION)
+		return false;
+	if (options->action == OPTIONS_HELP && options->self)
+		fprintf(out, own_usage, program_name(options));
+	else if (options->action == OPTIONS_HELP)
+		fputs(usage, out);
+	else if (options->self)
+		fprintf(out, "%s (anygate " ANYGATE_VERSION ")\n", program_name(options));
+	else
+		fputs("anygate " ANYGATE_VERSION "\n", out);
 	if (options->action == OPTIONS_HELP)
 		fputs(help, out);
-	else if (options->action == OPTIONS_VERSION)
-		fputs("anygate " ANYGATE_VERSION "\n", out);
-	else
-		return false;
 	return true;
 }

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "../app/anygate.h"
+
 #define ANYGATE_VERSION "0.1.0"
 
 enum options_action {
@@ -31,6 +33,7 @@ struct options {
 	enum options_action action;
 	bool debug;
 	bool once;       /* --once */
+	ag_setup *self;  /* the program's own application, or NULL */
 	char **argv;     /* all of it */
 	int start;       /* the directory it was started in, to which relative paths belong */
 	const char *app; /* argv's, or NULL */
@@ -42,10 +45,12 @@ struct options {
 };
 
 /*
- * Reads the command line; `argv` must outlive the options, and is permuted. On failure false, with
- * one line in `error`; main prints it after "anygate: " and exits 2. Free in both cases.
+ * Reads the command line of a program whose own application is `self`, or NULL; `argv` must outlive
+ * the options, and is permuted. On failure false, with one line in `error`; main prints it after
+ * "anygate: " and exits 2. Free in both cases.
  */
-bool options_parse(struct options *options, int argc, char **argv, char *error, size_t size);
+bool options_parse(
+        struct options *options, int argc, char **argv, ag_setup *self, char *error, size_t size);
 void options_free(struct options *options);
 
 /* Answers -h and -V on `out`; false for any other action. */

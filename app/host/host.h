@@ -5,8 +5,9 @@
 #include "../router.h"
 
 /*
- * Sets up `app` from what was configured: the name of an application compiled in, or a path to a
- * shared object (anything with a "/" or ending in ".so"). On failure false, and a line without a
+ * Sets up `app` from what was configured: the name of an application compiled in, "self" for the
+ * program's own (app->self), or a path to a shared object (anything with a "/" or ending in
+ * ".so"). On failure false, and a line without a
  * newline in `error` that says what and what to do.
  */
 bool app_load(struct ag_app *app, const char *load, char *error, size_t size);

@@ -83,8 +83,16 @@ static bool fail_unknown(struct failure *failure, const char *name)
 	        nearest ? "\"?" : "", list, name);
 }
 
+static bool load_self(struct ag_app *app, struct failure *failure)
+{
+	app->self(app);
+	return !app->error || fail(failure, "%s", app->error);
+}
+
 static bool load_builtin(struct ag_app *app, const char *name, struct failure *failure)
 {
+	if (app->self && strcmp(name, "self") == 0)
+		return load_self(app, failure);
 	for (const struct builtin *at = builtins; at->name; at++) {
 		if (strcmp(at->name, name) == 0) {
 			at->setup(app);

@@ -36,7 +36,7 @@ static inline struct config *load(const char *arguments, char error[CONFIG_ERROR
 	*error = '\0';
 	while (*arguments && rest && argc < ARGV_MAX - 1)
 		argv[argc++] = strsep(&rest, "|");
-	if (options_parse(&options, argc, argv, error, CONFIG_ERROR_MAX))
+	if (options_parse(&options, argc, argv, NULL, error, CONFIG_ERROR_MAX))
 		config = config_load(&options, error, CONFIG_ERROR_MAX);
 	options_free(&options);
 	free(copy);

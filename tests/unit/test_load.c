@@ -92,6 +92,18 @@ Test(load, builtins)
 	cr_expect(found("GET", "/"));
 }
 
+static void greet(struct ag_app *one)
+{
+	ag_fail(one, "it is late");
+}
+
+Test(load, the_program_itself)
+{
+	refused("self", "no built-in application is named \"self\"");
+	app->self = greet;
+	refused("self", "it is late");
+}
+
 Test(load, shared_object)
 {
 	cr_assert(app_load(app, APPS "good.so", error, sizeof error), "%s", error);

@@ -12,7 +12,7 @@ Test(options, help_fits_one_screen)
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
-	cr_assert(options_parse(&options, 2, argv, error, sizeof(error)));
+	cr_assert(options_parse(&options, 2, argv, NULL, error, sizeof(error)));
 	cr_assert(options_answer(&options, out));
 	fclose(out);
 	rest = text;
@@ -32,7 +32,7 @@ Test(options, version)
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
-	cr_assert(options_parse(&options, 2, argv, error, sizeof(error)));
+	cr_assert(options_parse(&options, 2, argv, NULL, error, sizeof(error)));
 	cr_assert(options_answer(&options, out));
 	fclose(out);
 	cr_expect_str_eq(text, "anygate 0.1.0\n");
@@ -64,7 +64,7 @@ Test(options, commands_with_a_file)
 		while (rest)
 			argv[argc++] = strsep(&rest, "|");
 		argv[argc] = NULL;
-		cr_expect(options_parse(&options, argc, argv, error, sizeof(error)), "%s: %s",
+		cr_expect(options_parse(&options, argc, argv, NULL, error, sizeof(error)), "%s: %s",
 		        commands[i].arguments, error);
 		cr_expect_eq(options.action, commands[i].action, "%s", commands[i].arguments);
 		cr_expect_eq(options.app == NULL, commands[i].action != OPTIONS_RUN, "%s",
