@@ -255,5 +255,6 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
--include $(PLAIN_OBJECTS:.o=.d) $(SANE_OBJECTS:.o=.d) $(ASAN)/daemon/main.d $(TEST_OBJECTS:.o=.d) \
+-include $(PLAIN_OBJECTS:.o=.d) $(SOURCES:%.c=$(PIC)/%.d) \
+	$(SANE_OBJECTS:.o=.d) $(ASAN)/daemon/main.d $(TEST_OBJECTS:.o=.d) \
 	$(wildcard $(FUZZ)/obj/*.d $(FUZZ)/obj/*/*.d $(FUZZ)/obj/*/*/*.d)
