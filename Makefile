@@ -29,7 +29,7 @@ PEERS     = $(basename $(notdir $(wildcard tests/e2e/peers/*.c)))
 
 WARNINGS = -Wall -Wextra -Wshadow -Werror
 HARDENING = -fstack-protector-strong -fstack-clash-protection -fPIE
-CFLAGS ?= -O2 -g
+CFLAGS ?= -O2 -g -flto=auto
 COMMON = -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -MMD -MP
 PLAIN  = $(COMMON) $(CFLAGS) -D_FORTIFY_SOURCE=2 $(HARDENING)
 SANE   = $(COMMON) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
@@ -38,7 +38,7 @@ SANE   = $(COMMON) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 LIBS   = -levent_core -linih -lcrypto -lwslay -ldw -ldl
 # what loaded applications call
 EXPORT = -Wl,--export-dynamic-symbol='ag_*'
-LDFLAGS ?= -pie -Wl,-z,relro,-z,now
+LDFLAGS ?= -O2 -flto=auto -pie -Wl,-z,relro,-z,now
 
 PLAIN_OBJECTS = $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/daemon/main.o
 SANE_OBJECTS  = $(SOURCES:%.c=$(ASAN)/%.o)

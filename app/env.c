@@ -1,71 +1,67 @@
 #include "env.h"
 
+#include <endian.h>
 #include <string.h>
 
-#define NAME(name) [VAR_##name] = { #name, sizeof(#name) - 1 }
+/* Eight bytes of a literal as a little-endian number: its first, its last, and those between. */
+#define BYTE(text, at) ((uint64_t)(unsigned char)(text)[at])
+#define WORD(text, at)                                                                             \
+	(BYTE(text, at) | BYTE(text, (at) + 1) << 8 | BYTE(text, (at) + 2) << 16 |                 \
+	        BYTE(text, (at) + 3) << 24 | BYTE(text, (at) + 4) << 32 |                          \
+	        BYTE(text, (at) + 5) << 40 | BYTE(text, (at) + 6) << 48 |                          \
+	        BYTE(text, (at) + 7) << 56)
+#define HEAD(text)   WORD(text, 0)
+#define TAIL(text)   WORD(text, sizeof(text) - 9)
+#define MIDDLE(text) (sizeof(text) > 17 ? WORD(text, sizeof(text) > 17 ? 8 : 0) : 0)
+
+#define SHORT(name) [VAR_##name] = { #name, 0, 0, 0, sizeof(#name) - 1 },
+#define NAME(name, sixth, last_but_one)                                                            \
+	[VAR_##name] = { #name, HEAD(#name), MIDDLE(#name), TAIL(#name), sizeof(#name) - 1 },
 
 static const struct {
 	const char *text;
-	uint8_t length;
-} names[VAR_COUNT] = {
-	NAME(HTTPS),
-	NAME(HTTP_TE),
-	NAME(HTTP_HOST),
-	NAME(PATH_INFO),
-	NAME(HTTP_PROXY),
-	NAME(REQUEST_ID),
-	NAME(HTTP_COOKIE),
-	NAME(HTTP_EXPECT),
-	NAME(REMOTE_ADDR),
-	NAME(REMOTE_PORT),
-	NAME(REQUEST_URI),
-	NAME(SCRIPT_NAME),
-	NAME(SERVER_NAME),
-	NAME(SERVER_PORT),
-	NAME(CONTENT_TYPE),
-	NAME(DOCUMENT_URI),
-	NAME(HTTP_TRAILER),
-	NAME(HTTP_UPGRADE),
-	NAME(QUERY_STRING),
-	NAME(CONTENT_LENGTH),
-	NAME(REQUEST_METHOD),
-	NAME(REQUEST_SCHEME),
-	NAME(HTTP_CONNECTION),
-	NAME(HTTP_KEEP_ALIVE),
-	NAME(SERVER_PROTOCOL),
-	NAME(SERVER_SOFTWARE),
-	NAME(GATEWAY_INTERFACE),
-	NAME(HTTP_CONTENT_TYPE),
-	NAME(HTTP_CONTENT_LENGTH),
-	NAME(HTTP_PROXY_CONNECTION),
-	NAME(HTTP_TRANSFER_ENCODING),
-};
+	uint64_t head, middle, tail; /* `middle`: from the ninth byte on, where there are 17 */
+	size_t length;
+} names[VAR_COUNT] = { ENV_SHORT_NAMES(SHORT) ENV_NAMES(NAME) };
 
-/* The first known variable of each length; those of one length stand together. */
-#define LENGTH_MAX 22
-static const uint8_t first_of[LENGTH_MAX + 1] = {
-	[5] = VAR_HTTPS,
-	[7] = VAR_HTTP_TE,
-	[9] = VAR_HTTP_HOST,
-	[10] = VAR_HTTP_PROXY,
-	[11] = VAR_HTTP_COOKIE,
-	[12] = VAR_CONTENT_TYPE,
-	[14] = VAR_CONTENT_LENGTH,
-	[15] = VAR_HTTP_CONNECTION,
-	[17] = VAR_GATEWAY_INTERFACE,
-	[19] = VAR_HTTP_CONTENT_LENGTH,
-	[21] = VAR_HTTP_PROXY_CONNECTION,
-	[22] = VAR_HTTP_TRANSFER_ENCODING,
-};
+/* The known variables by their hashes. */
+#define HASH(length, sixth, last_but_one) (((length)*2 + (sixth)*9 + (last_but_one)*7) & 255)
+#define PLACE(name, sixth, last_but_one)                                                           \
+	[HASH(sizeof(#name) - 1, sixth, last_but_one)] = VAR_##name,
+static const uint8_t places[256] = { ENV_NAMES(PLACE) };
 
-static enum var_id identify(const char *name, size_t length)
+#define SHORTEST 8  /* of the names that have a hash */
+#define LONGEST  24 /* that three words cover */
+
+static uint64_t word_at(const char *text)
 {
-	if (length > LENGTH_MAX || !first_of[length])
-		return VAR_OTHER;
-	for (unsigned id = first_of[length]; id < VAR_COUNT && names[id].length == length; id++)
-		if (memcmp(names[id].text, name, length) == 0)
+	uint64_t word;
+
+	memcpy(&word, text, sizeof(word));
+	return le64toh(word);
+}
+
+/* Rare: what is inlined shall stay small. */
+__attribute__((noinline)) static enum var_id identify_short(const char *name, size_t length)
+{
+	for (unsigned id = VAR_HTTPS; names[id].length < SHORTEST; id++)
+		if (names[id].length == length && memcmp(names[id].text, name, length) == 0)
 			return id;
 	return VAR_OTHER;
+}
+
+enum var_id env_lookup(const char *name, size_t length)
+{
+	if (length - SHORTEST > LONGEST - SHORTEST)
+		return length < SHORTEST ? identify_short(name, length) : VAR_OTHER;
+	unsigned id = places[HASH(length, (unsigned char)name[5], (unsigned char)name[length - 2])];
+
+	uint64_t other = (names[id].length ^ length) | (names[id].head ^ word_at(name)) |
+	                 (names[id].tail ^ word_at(name + length - 8));
+
+	if (length > 16)
+		other |= names[id].middle ^ word_at(name + 8);
+	return other ? VAR_OTHER : id;
 }
 
 const char *env_name(enum var_id id)
@@ -81,10 +77,12 @@ void env_init(struct env *env, struct arena *arena, unsigned variables, size_t b
 /* Entries of the first list; most requests need no other. */
 #define FIRST_CAPACITY 48
 
-static bool env_grow(struct env *env)
+static bool env_grow(struct env *env, size_t more)
 {
 	size_t capacity = env->capacity ? env->capacity * 2u : FIRST_CAPACITY;
 
+	while (capacity < env->count + more)
+		capacity *= 2;
 	if (capacity > UINT16_MAX)
 		return false;
 	struct var *vars = arena_alloc(env->arena, capacity * sizeof(*vars));
@@ -98,8 +96,8 @@ static bool env_grow(struct env *env)
 	return true;
 }
 
-/* Notes that a name nobody looks up is there, and whether one with the same hash was before it. */
-static void note_name(struct env *env, const struct var *var)
+/* Notes that an unknown name is there, and whether one with the same hash was before it. */
+__attribute__((noinline)) static void note_name(struct env *env, const struct var *var)
 {
 	const unsigned char *name = (const unsigned char *)var->name;
 	size_t n = var->name_length;
@@ -117,9 +115,9 @@ static void note_name(struct env *env, const struct var *var)
 	*word |= bit;
 }
 
-static void note(struct env *env, struct var *var)
+/* Its number is there: it is in force from here on. */
+static inline void note(struct env *env, const struct var *var)
 {
-	var->id = (uint8_t)identify(var->name, var->name_length);
 	if (!var->id) {
 		note_name(env, var);
 		return;
@@ -130,7 +128,7 @@ static void note(struct env *env, struct var *var)
 
 struct var *env_append(struct env *env, size_t name_length, size_t value_length)
 {
-	if (env->count == env->capacity && !env_grow(env))
+	if (env->count == env->capacity && !env_grow(env, 1))
 		return NULL;
 	if (name_length > UINT16_MAX || value_length > UINT32_MAX)
 		return NULL;
@@ -158,7 +156,29 @@ struct var *env_reserve(struct env *env, size_t name_length, size_t value_length
 
 void env_identify(struct env *env, struct var *var)
 {
+	var->id = (uint8_t)env_lookup(var->name, var->name_length);
 	note(env, var);
+}
+
+char *env_room(struct env *env, unsigned count, size_t size)
+{
+	if (count > (unsigned)env->limit - env->count || size > env->bytes_left)
+		return NULL;
+	if (count > (unsigned)env->capacity - env->count && !env_grow(env, count))
+		return NULL;
+	return arena_text(env->arena, 1 + size + ENV_SLACK);
+}
+
+void env_enter(struct env *env, unsigned count)
+{
+	size_t bytes = 0;
+
+	for (struct var *var = env->vars + env->count, *end = var + count; var < end; var++) {
+		bytes += var->name_length + (size_t)var->value_length;
+		note(env, var);
+	}
+	env->bytes_left -= bytes;
+	env->count = (uint16_t)(env->count + count);
 }
 
 struct var *env_add(struct env *env, const char *name, size_t name_length, const char *value,
@@ -170,7 +190,7 @@ struct var *env_add(struct env *env, const char *name, size_t name_length, const
 		return NULL;
 	memcpy(var->name, name, name_length);
 	memcpy(env_value(var), value, value_length);
-	note(env, var);
+	env_identify(env, var);
 	return var;
 }
 
@@ -189,11 +209,11 @@ struct var *env_add_field(struct env *env, const char *name, size_t name_length,
 	}
 	memcpy(env_value(var), value, value_length);
 	/* RFC 3875 4.1.2 and 4.1.3: these two have names of their own */
-	enum var_id id = identify(var->name, var->name_length);
-
-	if (id == VAR_HTTP_CONTENT_TYPE || id == VAR_HTTP_CONTENT_LENGTH) {
+	var->id = (uint8_t)env_lookup(var->name, var->name_length);
+	if (var->id == VAR_HTTP_CONTENT_TYPE || var->id == VAR_HTTP_CONTENT_LENGTH) {
 		var->name += 5;
 		var->name_length = (uint16_t)name_length;
+		var->id = (uint8_t)env_lookup(var->name, var->name_length);
 	}
 	note(env, var);
 	return var;
@@ -223,11 +243,6 @@ void env_hide(struct env *env, enum var_id id)
 	if (env->known[id])
 		env->vars[env->known[id] - 1].hidden = true;
 	env->known[id] = 0;
-}
-
-const struct var *env_known(const struct env *env, enum var_id id)
-{
-	return env->known[id] ? &env->vars[env->known[id] - 1] : NULL;
 }
 
 const struct var *env_find(const struct env *env, const char *name, size_t name_length)

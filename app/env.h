@@ -13,44 +13,39 @@
 #include "arena.h"
 
 /*
- * The variables whose meaning somebody in anygate looks up; any other is VAR_OTHER. In the order of
- * their names' lengths, by which they are found.
+ * The variables that are known by number: those whose meaning somebody in anygate looks up, and
+ * what stands in most requests; any other is VAR_OTHER. They are found by a hash of their length,
+ * their sixth letter and their last but one, which stand here since C counts no letter of a
+ * literal as a constant. No two may have the same: the compiler complains of an entry that is
+ * initialised twice then. Names of less than eight letters are looked at one by one.
  */
-enum var_id {
-	VAR_OTHER,
-	VAR_HTTPS,
-	VAR_HTTP_TE,
-	VAR_HTTP_HOST,
-	VAR_PATH_INFO,
-	VAR_HTTP_PROXY,
-	VAR_REQUEST_ID,
-	VAR_HTTP_COOKIE,
-	VAR_HTTP_EXPECT,
-	VAR_REMOTE_ADDR,
-	VAR_REMOTE_PORT,
-	VAR_REQUEST_URI,
-	VAR_SCRIPT_NAME,
-	VAR_SERVER_NAME,
-	VAR_SERVER_PORT,
-	VAR_CONTENT_TYPE,
-	VAR_DOCUMENT_URI,
-	VAR_HTTP_TRAILER,
-	VAR_HTTP_UPGRADE,
-	VAR_QUERY_STRING,
-	VAR_CONTENT_LENGTH,
-	VAR_REQUEST_METHOD,
-	VAR_REQUEST_SCHEME,
-	VAR_HTTP_CONNECTION,
-	VAR_HTTP_KEEP_ALIVE,
-	VAR_SERVER_PROTOCOL,
-	VAR_SERVER_SOFTWARE,
-	VAR_GATEWAY_INTERFACE,
-	VAR_HTTP_CONTENT_TYPE,
-	VAR_HTTP_CONTENT_LENGTH,
-	VAR_HTTP_PROXY_CONNECTION,
-	VAR_HTTP_TRANSFER_ENCODING,
-	VAR_COUNT
-};
+/* clang-format off */
+#define ENV_SHORT_NAMES(X) X(HTTPS) X(HTTP_TE)
+#define ENV_NAMES(X) \
+	X(HTTP_HOST, 'H', 'S') X(PATH_INFO, 'I', 'F') \
+	X(REQUEST_ID, 'S', 'I') X(HTTP_PROXY, 'P', 'X') \
+	X(REQUEST_URI, 'S', 'R') X(SERVER_NAME, 'R', 'M') X(SERVER_PORT, 'R', 'R') X(SERVER_ADDR, 'R', 'D') \
+	X(SCRIPT_NAME, 'T', 'M') X(REMOTE_ADDR, 'E', 'D') X(REMOTE_PORT, 'E', 'R') X(HTTP_ACCEPT, 'A', 'P') \
+	X(HTTP_COOKIE, 'C', 'I') X(HTTP_ORIGIN, 'O', 'I') X(HTTP_EXPECT, 'E', 'C') \
+	X(CONTENT_TYPE, 'N', 'P') X(DOCUMENT_URI, 'E', 'R') X(QUERY_STRING, '_', 'N') \
+	X(HTTP_REFERER, 'R', 'E') X(HTTP_UPGRADE, 'U', 'D') X(HTTP_TRAILER, 'T', 'E') \
+	X(DOCUMENT_ROOT, 'E', 'O') \
+	X(REQUEST_METHOD, 'S', 'O') X(REQUEST_SCHEME, 'S', 'M') X(CONTENT_LENGTH, 'N', 'T') \
+	X(HTTP_X_REAL_IP, 'X', 'I') \
+	X(SERVER_PROTOCOL, 'R', 'O') X(SERVER_SOFTWARE, 'R', 'R') X(HTTP_USER_AGENT, 'U', 'N') \
+	X(REDIRECT_STATUS, 'E', 'U') X(SCRIPT_FILENAME, 'T', 'M') X(HTTP_CONNECTION, 'C', 'O') \
+	X(HTTP_KEEP_ALIVE, 'K', 'V') \
+	X(GATEWAY_INTERFACE, 'A', 'C') X(HTTP_CONTENT_TYPE, 'C', 'P') \
+	X(HTTP_CACHE_CONTROL, 'C', 'O') X(HTTP_AUTHORIZATION, 'A', 'O') \
+	X(HTTP_IF_NONE_MATCH, 'I', 'C') X(HTTP_CONTENT_LENGTH, 'C', 'T') \
+	X(HTTP_ACCEPT_LANGUAGE, 'A', 'G') X(HTTP_ACCEPT_ENCODING, 'A', 'N') \
+	X(HTTP_X_FORWARDED_FOR, 'X', 'O') X(HTTP_PROXY_CONNECTION, 'P', 'O') \
+	X(HTTP_TRANSFER_ENCODING, 'T', 'N') X(HTTP_X_FORWARDED_PROTO, 'X', 'T') \
+	X(HTTP_IF_MODIFIED_SINCE, 'I', 'C')
+/* clang-format on */
+
+#define ENV_ID(name, ...) VAR_##name,
+enum var_id { VAR_OTHER, ENV_SHORT_NAMES(ENV_ID) ENV_NAMES(ENV_ID) VAR_COUNT };
 
 struct var {
 	char *name;            /* NUL-terminated, the value right behind it */
@@ -68,7 +63,7 @@ struct env {
 	uint32_t filled;           /* bytes there are of an entry that comes in pieces */
 	uint16_t limit;            /* entries that may come from the gate */
 	uint16_t known[VAR_COUNT]; /* 1 + index of the entry in force; 0: none */
-	uint64_t seen[4];          /* bits of the hashes of the names so far */
+	uint64_t seen[4];          /* bits of the hashes of the unknown names so far */
 	bool repeated;             /* a name may have come twice: env_find_repeated tells */
 	size_t bytes_left;         /* bytes of names and values that may come from the gate */
 };
@@ -82,6 +77,19 @@ void env_init(struct env *env, struct arena *arena, unsigned variables, size_t b
  */
 struct var *env_reserve(struct env *env, size_t name_length, size_t value_length);
 void env_identify(struct env *env, struct var *var);
+
+/*
+ * The same for `count` variables at once: room for the `size` bytes in which they stand, for a byte
+ * before and ENV_SLACK bytes behind them. The caller puts each there as "name NUL value NUL" and
+ * fills its entry in env->vars, from env->count on; then env_enter makes all known. NULL when a
+ * limit might be reached: then one by one.
+ */
+#define ENV_SLACK 16
+char *env_room(struct env *env, unsigned count, size_t size);
+void env_enter(struct env *env, unsigned count);
+
+/* The number of a name. */
+enum var_id env_lookup(const char *name, size_t length);
 
 /* Appends a variable; NULL when a limit is reached. */
 struct var *env_add(struct env *env, const char *name, size_t name_length, const char *value,
@@ -105,7 +113,10 @@ bool env_set(struct env *env, enum var_id id, const char *value, size_t value_le
 void env_hide(struct env *env, enum var_id id);
 
 /* The entry in force of a known variable, or NULL. */
-const struct var *env_known(const struct env *env, enum var_id id);
+static inline const struct var *env_known(const struct env *env, enum var_id id)
+{
+	return env->known[id] ? &env->vars[env->known[id] - 1] : NULL;
+}
 
 /* The last visible entry with this name, or NULL. */
 const struct var *env_find(const struct env *env, const char *name, size_t name_length);

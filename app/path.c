@@ -130,11 +130,40 @@ static void path_clean(char *path, size_t length)
 	path[out] = '\0';
 }
 
+/*
+ * The bytes of a target's path that is as it should be: no escape, no dot segment, no repeated
+ * slash. 0: it may be otherwise.
+ */
+static size_t clean_length(const char *target, size_t length)
+{
+	/* what may be of another meaning than itself */
+	static const bool special[256] = {
+		[0] = true, ['%'] = true, ['?'] = true, ['#'] = true, ['/'] = true
+	};
+	size_t at = 0;
+
+	for (; at < length; at++) {
+		char c = target[at];
+
+		if (!special[(unsigned char)c])
+			continue;
+		if (c == '?' || c == '#')
+			break;
+		if (c != '/' ||
+		        (at + 1 < length && (target[at + 1] == '/' || target[at + 1] == '.')))
+			return 0;
+	}
+	return at;
+}
+
 char *path_of_target(struct arena *arena, const char *target, size_t length)
 {
 	bool absolute = length > 0 && target[0] != '/';
 	size_t origin = absolute ? origin_length(target, length) : 0;
+	size_t clean = absolute ? 0 : clean_length(target, length);
 
+	if (clean)
+		return arena_copy(arena, target, clean);
 	if (length == 1 && target[0] == '*')
 		return arena_copy(arena, "*", 1);
 	if (length == 0 || (absolute && origin == 0))

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "grammar.h"
 #include "web/websocket.h"
 
 /* Bytes of body given to the gate in one piece. */
@@ -12,41 +13,21 @@
 
 /* ---- header fields, kept as the lines that will be sent ---- */
 
-static bool is_tchar(unsigned char c)
-{
-	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-	       (c && strchr("!#$%&'*+-.^_`|~", c));
-}
-
-static bool is_token(const char *text)
-{
-	const char *at = text;
-
-	while (is_tchar((unsigned char)*at))
-		at++;
-	return at > text && !*at;
-}
-
-/* RFC 9110 5.5: no control bytes but the tab. */
-static bool is_field_value(const char *text)
-{
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			return false;
-	}
-	return true;
-}
-
 /* What anygate says about the connection and the framing, and what gateways would act on. */
-static const char *const reserved[] = { "Connection", "Keep-Alive", "Proxy-Connection",
+static const char reserved[][18] = { "Connection", "Keep-Alive", "Proxy-Connection",
 	"Transfer-Encoding", "Trailer", "TE", "Upgrade", "Status", "Date" };
 
-static bool is_reserved(const char *name)
+/* Whether two names are the same but for their case: most differ in length or first letter. */
+static bool is_named(const char *name, size_t length, const char *other)
+{
+	return ((name[0] ^ other[0]) & ~0x20) == 0 && strlen(other) == length &&
+	       strncasecmp(name, other, length) == 0;
+}
+
+static bool is_reserved(const char *name, size_t length)
 {
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++)
-		if (strcasecmp(name, reserved[i]) == 0)
+		if (is_named(name, length, reserved[i]))
 			return true;
 	return false;
 }
@@ -70,7 +51,7 @@ static void remove_fields(struct ag_request *req, const char *name)
 {
 	size_t length = strlen(name);
 
-	if (!req->fields)
+	if (!req->fields_length)
 		return;
 	char *at = req->fields, *end = req->fields + req->fields_length;
 
@@ -136,38 +117,46 @@ int response_append(struct ag_request *req, const char *name, const char *value)
 	return 0;
 }
 
-static int check_field(const struct ag_request *req, const char *name, const char *value)
+static int check_field(
+        const struct ag_request *req, const char *name, size_t length, const char *value)
 {
-	if (req->head_sent || req->ended || !is_token(name) || !is_field_value(value))
+	if (req->head_sent || req->ended || !grammar_is_token(name, length) ||
+	        !grammar_is_value(value) || is_reserved(name, length))
 		return AG_INVALID;
-	return is_reserved(name) ? AG_INVALID : 0;
+	return 0;
+}
+
+/* A field that was checked. */
+static int add_field(struct ag_request *req, const char *name, size_t length, const char *value)
+{
+	if (is_named(name, length, "Content-Length"))
+		return set_length(req, value);
+	if (!is_named(name, length, "Content-Type"))
+		return response_append(req, name, value);
+	remove_fields(req, name);
+	int error = response_append(req, name, value);
+
+	req->has_type = error == 0;
+	return error;
 }
 
 int ag_add_header(struct ag_request *req, const char *name, const char *value)
 {
-	int error = check_field(req, name, value);
+	size_t length = strlen(name);
+	int error = check_field(req, name, length, value);
 
-	if (error)
-		return error;
-	if (strcasecmp(name, "Content-Length") == 0)
-		return set_length(req, value);
-	if (strcasecmp(name, "Content-Type") == 0) {
-		remove_fields(req, name);
-		error = response_append(req, name, value);
-		req->has_type = error == 0;
-		return error;
-	}
-	return response_append(req, name, value);
+	return error ? error : add_field(req, name, length, value);
 }
 
 int ag_set_header(struct ag_request *req, const char *name, const char *value)
 {
-	int error = check_field(req, name, value);
+	size_t length = strlen(name);
+	int error = check_field(req, name, length, value);
 
 	if (error)
 		return error;
 	remove_fields(req, name);
-	return ag_add_header(req, name, value);
+	return add_field(req, name, length, value);
 }
 
 /* FastCGI 6.3: the gateway takes the prefix off and makes the rest a variable of the request. */
@@ -176,7 +165,7 @@ int ag_set_variable(struct ag_request *req, const char *name, const char *value)
 	static const char prefix[] = "Variable-";
 	size_t length = strlen(name);
 
-	if (!req->authorizer || !is_token(name) || strchr(value, '\t'))
+	if (!req->authorizer || !grammar_is_token(name, length) || strchr(value, '\t'))
 		return AG_INVALID;
 	if (length > RESPONSE_FIELDS_MAX)
 		return AG_NOMEM;
@@ -203,7 +192,7 @@ int ag_set_cookie(
 {
 	size_t size = strlen(name) + strlen(value) + (attributes ? strlen(attributes) : 0) + 4;
 
-	if (!is_token(name) || !is_cookie_value(value))
+	if (!grammar_is_token(name, strlen(name)) || !is_cookie_value(value))
 		return AG_INVALID;
 	if (size > RESPONSE_FIELDS_MAX)
 		return AG_NOMEM;

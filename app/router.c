@@ -1,4 +1,5 @@
 #include "router.h"
+#include "grammar.h"
 #include "tree.h"
 
 #include <ctype.h>
@@ -19,16 +20,6 @@ static bool is_name(const char *text)
 		if (!isalnum((unsigned char)*text) && *text != '_' && *text != '-')
 			return false;
 	return true;
-}
-
-/* RFC 9110 5.6.2 */
-static bool is_token(const char *text)
-{
-	const char *at = text;
-
-	while (*at && (isalnum((unsigned char)*at) || strchr("!#$%&'*+-.^_`|~", *at)))
-		at++;
-	return at > text && !*at;
 }
 
 /* Takes the name of ":name" or "*name"; returns what is wrong with it, or NULL. */
@@ -124,7 +115,7 @@ void ag_route(struct ag_app *app, const char *method, const char *pattern, ag_ha
 		pattern = "";
 	if (!handler) {
 		wrong = "it has no handler";
-	} else if (method && !is_token(method)) {
+	} else if (method && !grammar_is_token(method, strlen(method))) {
 		wrong = "its method is not a token";
 	} else {
 		struct endpoint *endpoint = endpoint_new(method, pattern, handler);

@@ -25,30 +25,45 @@ static void trim_value(struct var *var)
 	var->value_length = (uint32_t)trimmed.length;
 }
 
-/* A variable is whole: it must stand as a C string and in a program's environment. */
-static struct verdict admit(struct env *env, struct var *var)
+static struct verdict check_name(const struct var *var)
 {
-	const char *value = env_value(var);
-
 	if (var->name_length == 0)
 		return refuse(400, "a variable without a name");
 	if (memchr(var->name, '\0', var->name_length) || memchr(var->name, '=', var->name_length))
 		return refuse(400, "a NUL or = in a variable's name");
+	return fine;
+}
+
+static struct verdict check_value(const struct var *var)
+{
+	const char *value = env_value(var);
+
 	if (memchr(value, '\0', var->value_length))
 		return refuse(400, "a NUL in a variable's value");
-	if (is_field(var)) {
-		if (memchr(value, '\r', var->value_length) ||
-		        memchr(value, '\n', var->value_length))
-			return refuse(400, "a line break in a header field's value");
+	if (is_field(var) &&
+	        (memchr(value, '\r', var->value_length) || memchr(value, '\n', var->value_length)))
+		return refuse(400, "a line break in a header field's value");
+	return fine;
+}
+
+/* A variable is whole: it must stand as a C string and in a program's environment. */
+static struct verdict admit(struct env *env, struct var *var)
+{
+	struct verdict verdict = check_name(var);
+
+	if (!verdict.status)
+		verdict = check_value(var);
+	if (verdict.status)
+		return verdict;
+	if (is_field(var))
 		trim_value(var);
-	}
 	env_identify(env, var);
 	return fine;
 }
 
 static const char too_large[] = "more or larger variables than limits.variables or header_size";
 
-static struct verdict take_variables(struct env *env, const struct wire_event *event)
+static struct verdict take_singly(struct env *env, const struct wire_event *event)
 {
 	for (unsigned i = 0; i < event->count; i++) {
 		const struct pair *pair = &event->pairs[i];
@@ -64,6 +79,76 @@ static struct verdict take_variables(struct env *env, const struct wire_event *e
 			return verdict;
 	}
 	return fine;
+}
+
+/* memcpy(3) for the lengths of names: most have 8 to 16 bytes. */
+static inline void copy_name(char *to, const uint8_t *from, size_t length)
+{
+	if (length < 8 || length > 16) {
+		memcpy(to, from, length);
+		return;
+	}
+	memcpy(to, from, 8);
+	memcpy(to + length - 8, from + length - 8, 8);
+}
+
+/* Those that were entered last: what the first look did not find to be good. */
+static struct verdict look_closely(struct env *env, unsigned count)
+{
+	for (struct var *var = env->vars + env->count - count; count--; var++) {
+		struct verdict verdict = check_name(var);
+
+		if (!verdict.status)
+			verdict = check_value(var);
+		if (verdict.status)
+			return verdict;
+		if (is_field(var))
+			trim_value(var);
+	}
+	return fine;
+}
+
+/*
+ * The same where all stand together: they are copied in one piece, and each name is moved up to its
+ * value then, with a NUL between them in place of the framing. Nothing is looked at more closely
+ * than it must: a known name is a good one, and so is a value without control bytes, and without
+ * blanks around it. `room` is where `begin` is now. What was just written is not read: a processor
+ * waits for a word that two stores have made.
+ */
+static struct verdict take_together(struct env *env, const struct wire_event *event, char *room)
+{
+	const uint8_t *begin = event->pairs[0].name.data;
+	const struct pair *pair = event->pairs, *end = pair + event->count;
+	struct var *var = env->vars + env->count;
+	bool doubt = false;
+
+	for (; pair < end; pair++, var++) {
+		size_t name_length = pair->name.length, length = pair->value.length;
+		char *value = room + (pair->value.data - begin), *name = value - 1 - name_length;
+		enum var_id id = env_lookup((const char *)pair->name.data, name_length);
+
+		doubt |= !id | scan_has_control(value, length);
+		doubt |= length && (value[0] == ' ' || value[length - 1] == ' ');
+		copy_name(name, pair->name.data, name_length);
+		value[-1] = value[length] = '\0';
+		*var = (struct var){ name, (uint32_t)length, (uint16_t)name_length, (uint8_t)id,
+			false };
+	}
+	env_enter(env, event->count);
+	return doubt ? look_closely(env, event->count) : fine;
+}
+
+static struct verdict take_variables(struct env *env, const struct wire_event *event)
+{
+	const struct pair *last = &event->pairs[event->count - 1];
+	const uint8_t *begin = event->pairs[0].name.data;
+	size_t size = event->together ? (size_t)(last->value.data - begin) + last->value.length : 0;
+	char *room = size ? env_room(env, event->count, size) : NULL;
+
+	if (!room)
+		return take_singly(env, event);
+	memcpy(room + 1, begin, size);
+	return take_together(env, event, room + 1);
 }
 
 static struct verdict take_fields(struct env *env, const struct wire_event *event)
@@ -229,7 +314,7 @@ static struct verdict settle_repeated(struct env *env)
  * Never for the application: a name that programs take for a proxy setting (httpoxy), what belongs
  * to a connection (RFC 9110 7.6.1), and copies of what has a name of its own.
  */
-static const enum var_id dropped[] = { VAR_HTTP_PROXY, VAR_HTTP_CONNECTION, VAR_HTTP_KEEP_ALIVE,
+static const uint8_t dropped[] = { VAR_HTTP_PROXY, VAR_HTTP_CONNECTION, VAR_HTTP_KEEP_ALIVE,
 	VAR_HTTP_PROXY_CONNECTION, VAR_HTTP_TE, VAR_HTTP_TRAILER, VAR_HTTP_TRANSFER_ENCODING,
 	VAR_HTTP_EXPECT, VAR_HTTP_CONTENT_LENGTH, VAR_HTTP_CONTENT_TYPE };
 
@@ -256,10 +341,12 @@ static void drop(struct env *env)
 {
 	const struct var *connection = env_known(env, VAR_HTTP_CONNECTION);
 
-	if (!connection || !lists_token(value_span(connection), "upgrade"))
+	if (env->known[VAR_HTTP_UPGRADE] &&
+	        (!connection || !lists_token(value_span(connection), "upgrade")))
 		env_hide(env, VAR_HTTP_UPGRADE);
 	for (size_t i = 0; i < sizeof(dropped) / sizeof(*dropped); i++)
-		env_hide(env, dropped[i]);
+		if (env->known[dropped[i]])
+			env_hide(env, dropped[i]);
 }
 
 /* RFC 3875 4.1.2: CONTENT_LENGTH is there if there is a body; gateways also send "" and 0. */
@@ -320,8 +407,7 @@ enum decode_result cgi_decode_body(uint64_t *left, struct span *in, struct wire_
 void cgi_write_status(const struct reply *reply, const char *name, struct writer *out)
 {
 	write_bytes(out, name, strlen(name));
-	write_decimal(out, (uint64_t)reply->status);
-	write_literal(out, " ");
+	write_status(out, reply->status);
 	write_bytes(out, reply->reason, strlen(reply->reason));
 	write_literal(out, "\r\n");
 }

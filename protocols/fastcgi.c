@@ -28,6 +28,7 @@ struct fastcgi {
 	uint8_t padding;
 	uint8_t type;
 	uint16_t ending; /* the exchange whose END is to be told without a record, or 0 */
+	uint8_t used;    /* slots behind these are free */
 	struct slot slots[FASTCGI_OPEN_MAX];
 };
 
@@ -46,7 +47,7 @@ static bool fastcgi_sniff(uint8_t first)
 
 static const struct slot *slot_find(const struct fastcgi *fcgi, uint16_t id)
 {
-	for (size_t i = 0; i < FASTCGI_OPEN_MAX; i++)
+	for (size_t i = 0; i < fcgi->used; i++)
 		if (fcgi->slots[i].phase != SLOT_FREE && fcgi->slots[i].id == id)
 			return &fcgi->slots[i];
 	return NULL;
@@ -68,9 +69,18 @@ static struct slot *slot_open(struct fastcgi *fcgi, uint16_t id, uint16_t role, 
 			.phase = SLOT_PARAMS,
 			.keep = flags & FCGI_KEEP_CONN,
 			.authorizer = role == FCGI_AUTHORIZER };
+		if (i >= fcgi->used)
+			fcgi->used = (uint8_t)(i + 1);
 		return slot;
 	}
 	return NULL;
+}
+
+static void slot_close(struct fastcgi *fcgi, struct slot *slot)
+{
+	slot->phase = SLOT_FREE;
+	while (fcgi->used && fcgi->slots[fcgi->used - 1].phase == SLOT_FREE)
+		fcgi->used--;
 }
 
 /* An answer is ready to go: to a management record, or with the status of a refusal. */
@@ -131,27 +141,45 @@ static enum step take_values(struct fastcgi *fcgi, struct span *in, struct wire_
 	return told(event, 0);
 }
 
+/* Where the text of the pair at `at` begins, and its two lengths; NULL where they are not whole. */
+static inline const uint8_t *pair_lengths(
+        const uint8_t *at, const uint8_t *end, size_t *name, size_t *value)
+{
+	if (end - at >= 2 && !((at[0] | at[1]) & 0x80)) {
+		*name = at[0];
+		*value = at[1];
+		return at + 2;
+	}
+	struct span rest = { at, (size_t)(end - at) };
+	size_t lengths[2];
+
+	if (!fastcgi_take_length(&rest, &lengths[0]) || !fastcgi_take_length(&rest, &lengths[1]))
+		return NULL;
+	*name = lengths[0];
+	*value = lengths[1];
+	return rest.data;
+}
+
 /* Takes the whole pairs at the front of the record, as many as one event holds. */
 static void take_pairs(struct fastcgi *fcgi, const struct limits *limits, struct span *in,
         struct wire_event *event)
 {
-	event->count = 0;
-	while (event->count < EVENT_PAIRS) {
-		struct span rest = { in->data,
-			in->length < fcgi->content ? in->length : fcgi->content };
-		size_t before = rest.length, name, value;
+	const uint8_t *at = in->data, *text;
+	const uint8_t *end = at + (in->length < fcgi->content ? in->length : fcgi->content);
+	struct pair *pair = event->pairs, *last = pair + EVENT_PAIRS;
+	size_t most = limits->header_size, name, value;
 
-		if (!fastcgi_take_length(&rest, &name) || !fastcgi_take_length(&rest, &value) ||
-		        name > limits->header_size || value > limits->header_size ||
-		        name > rest.length || value > rest.length - name)
-			return;
-		struct pair *pair = &event->pairs[event->count++];
-
-		pair->name = (struct span){ span_take(&rest, name), name };
-		pair->value = (struct span){ span_take(&rest, value), value };
-		fcgi->content -= (uint16_t)(before - rest.length);
-		span_take(in, before - rest.length);
+	for (; pair < last; pair++, at = text + name + value) {
+		text = pair_lengths(at, end, &name, &value);
+		if (!text || name > most || value > most || name + value > (size_t)(end - text))
+			break;
+		pair->name = (struct span){ text, name };
+		pair->value = (struct span){ text + name, value };
 	}
+	event->count = (unsigned)(pair - event->pairs);
+	event->together = true;
+	fcgi->content -= (uint16_t)(at - in->data);
+	span_take(in, (size_t)(at - in->data));
 }
 
 /* Gathers the lengths of a pair that is not whole in this record, then opens it. */
@@ -413,7 +441,7 @@ static void fastcgi_end(void *state, uint16_t id, struct writer *out)
 	fastcgi_write_record(out, FCGI_STDOUT, id, 0);
 	fastcgi_write_end(out, id, FCGI_REQUEST_COMPLETE);
 	if (slot)
-		slot->phase = SLOT_FREE;
+		slot_close(state, slot);
 }
 
 /*

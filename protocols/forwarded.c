@@ -177,7 +177,7 @@ static bool take_value(struct span *in, struct span *value)
 		span_take(in, end + 1);
 		return true;
 	}
-	while (end < in->length && scan_tchar[in->data[end]])
+	while (end < in->length && grammar_tchar[in->data[end]])
 		end++;
 	*value = (struct span){ in->data, end };
 	span_take(in, end);

@@ -34,12 +34,6 @@ struct turn {
 	struct wire_event *event;
 };
 
-/* What may stand in a target or in a value (RFC 9110 5.5): no control but the tab. */
-static bool is_text(uint8_t byte)
-{
-	return (byte >= 0x20 && byte != 0x7f) || byte == '\t';
-}
-
 /*
  * Looks for the end of a line: a token, `separator`, text, CRLF; or CRLF alone. No further than the
  * head may go. `line` comes without the CRLF; the line is still unread then.
@@ -53,7 +47,7 @@ static enum line_result scan_line(struct turn *turn, uint8_t separator, struct s
 	size_t at = http->scanned;
 
 	if (http->separator == 0) {
-		while (at < end && scan_tchar[in.data[at]])
+		while (at < end && grammar_tchar[in.data[at]])
 			at++;
 		if (at > 0 && at < end && in.data[at] == separator)
 			http->separator = ++at;
@@ -61,7 +55,7 @@ static enum line_result scan_line(struct turn *turn, uint8_t separator, struct s
 			return LINE_BAD;
 	}
 	if (http->separator > 0)
-		while (at < end && is_text(in.data[at]))
+		while (at < end && grammar_value[in.data[at]])
 			at++;
 	http->scanned = at;
 	if (at < end && in.data[at] != '\r')
@@ -145,6 +139,7 @@ static enum step on_request(struct turn *turn)
 	same_line(turn, &parts);
 	event->kind = EVENT_VARIABLES;
 	event->count = 0;
+	event->together = false;
 	add_variable(event, "REQUEST_METHOD", parts.method);
 	if (!parts.rootless)
 		add_variable(event, "REQUEST_URI", parts.uri);
@@ -396,8 +391,7 @@ static void http_head(void *state, uint16_t id, const struct reply *reply, struc
 
 	(void)id;
 	write_literal(out, "HTTP/1.1 ");
-	write_decimal(out, (uint64_t)reply->status);
-	write_literal(out, " ");
+	write_status(out, reply->status);
 	write_bytes(out, reply->reason, strlen(reply->reason));
 	write_literal(out, "\r\n");
 	write_span(out, reply->fields);

@@ -47,7 +47,7 @@ static enum byte_class class_of(uint8_t byte)
 	case 'a' ... 'f':
 		return DIGIT;
 	default:
-		if (scan_tchar[byte])
+		if (grammar_tchar[byte])
 			return TCHAR;
 		return byte > 0x20 && byte != 0x7f ? TEXT : OTHER;
 	}

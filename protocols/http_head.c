@@ -165,7 +165,7 @@ static bool take_version(struct http *http, struct span version)
 
 bool http_method_begins(struct http *http, uint8_t first)
 {
-	if (!scan_tchar[first] || (first >= 'A' && first <= 'Z'))
+	if (!grammar_tchar[first] || (first >= 'A' && first <= 'Z'))
 		return true;
 	return http_refuse(http, 501, "method begins with no capital letter");
 }
@@ -316,7 +316,7 @@ bool http_sniff(uint8_t first)
 {
 	if (first >= '0' && first <= '9')
 		return false;
-	return scan_tchar[first] || first == '\r' || first == '\n';
+	return grammar_tchar[first] || first == '\r' || first == '\n';
 }
 
 void http_upgrade(void *state, uint16_t id)

@@ -81,7 +81,7 @@ struct pair {
 	struct span name, value;
 };
 
-#define EVENT_PAIRS     16
+#define EVENT_PAIRS     32
 #define EVENT_REPLY_MAX 256
 
 struct wire_event {
@@ -89,6 +89,8 @@ struct wire_event {
 	uint16_t id;
 	enum role role; /* BEGIN */
 	unsigned count; /* VARIABLES, FIELDS */
+	bool together;  /* VARIABLES: one behind the other, two bytes or more before each value's
+	                   name */
 	struct pair pairs[EVENT_PAIRS];
 	struct span data;   /* PART, BODY */
 	int status;         /* BAD_EXCHANGE, DECODE_BAD: what to answer; REPLY: 0, or it refuses: */

@@ -1,24 +1,6 @@
 /* Bounded reading and writing of bytes: see scan.h. */
 #include "scan.h"
 
-/* RFC 9110 5.6.2 */
-const bool scan_tchar[256] = {
-	['!'] = true,
-	['#' ... '\''] = true, /* # $ % & ' */
-	['*'] = true,
-	['+'] = true,
-	['-'] = true,
-	['.'] = true,
-	['0' ... '9'] = true,
-	['A' ... 'Z'] = true,
-	['^'] = true,
-	['_'] = true,
-	['`'] = true,
-	['a' ... 'z'] = true,
-	['|'] = true,
-	['~'] = true,
-};
-
 void write_decimal(struct writer *writer, uint64_t value)
 {
 	char digits[20]; /* of 2^64 - 1 */
@@ -48,10 +30,7 @@ bool scan_decimal(struct span text, uint64_t *value)
 
 bool scan_token(struct span text)
 {
-	for (size_t i = 0; i < text.length; i++)
-		if (!scan_tchar[text.data[i]])
-			return false;
-	return text.length > 0;
+	return grammar_is_token((const char *)text.data, text.length);
 }
 
 static bool is_blank(uint8_t byte)

@@ -2,10 +2,13 @@
 #ifndef PROTOCOLS_SCAN_H
 #define PROTOCOLS_SCAN_H
 
+#include <emmintrin.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "../app/grammar.h"
 
 /* Bytes that somebody else owns. */
 struct span {
@@ -45,6 +48,26 @@ static inline uint32_t read_u32be(const uint8_t *at)
 	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
+/*
+ * Whether a control byte, 0 to 0x1f, is among these. The memory must be readable for 15 bytes
+ * behind them.
+ */
+static inline bool scan_has_control(const char *text, size_t length)
+{
+	const __m128i last = _mm_set1_epi8(0x1f);
+	unsigned found = 0;
+
+	for (;; text += 16, length -= 16) {
+		__m128i bytes = _mm_loadu_si128((const __m128i *)text);
+		__m128i controls = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last), bytes);
+		unsigned mask = (unsigned)_mm_movemask_epi8(controls);
+
+		if (length <= 16)
+			return found | (mask & ((1u << length) - 1));
+		found |= mask;
+	}
+}
+
 /* Where an encoder writes. What does not fit is not written, and `overflow` says so. */
 struct writer {
 	uint8_t *at;
@@ -65,6 +88,15 @@ static inline void write_bytes(struct writer *writer, const void *data, size_t l
 
 #define write_literal(writer, text) write_bytes(writer, text, sizeof(text) - 1)
 
+/* A status, three digits, and a blank. */
+static inline void write_status(struct writer *writer, int status)
+{
+	const char text[4] = { (char)('0' + status / 100), (char)('0' + status / 10 % 10),
+		(char)('0' + status % 10), ' ' };
+
+	write_bytes(writer, text, sizeof(text));
+}
+
 /* `value` in decimal digits. */
 void write_decimal(struct writer *writer, uint64_t value);
 
@@ -77,10 +109,7 @@ bool scan_decimal(struct span text, uint64_t *value);
  */
 bool scan_time(struct span text, uint64_t *us);
 
-/* tchar of RFC 9110 5.6.2, as a table of 256. */
-extern const bool scan_tchar[256];
-
-/* True for one or more tchar. */
+/* True for one or more tchar (RFC 9110 5.6.2). */
 bool scan_token(struct span text);
 
 /* Takes blanks and tabs off both ends (OWS, RFC 9110 5.6.3). */

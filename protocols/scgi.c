@@ -106,6 +106,7 @@ static bool take_pair(struct scgi *scgi, struct span *in, size_t available, stru
 static enum decode_result decode_pairs(struct scgi *scgi, struct span *in, struct wire_event *event)
 {
 	event->count = 0;
+	event->together = true;
 	while (scgi->left && event->count < EVENT_PAIRS) {
 		size_t available = in->length < scgi->left ? in->length : (size_t)scgi->left;
 		struct pair *pair = &event->pairs[event->count];

@@ -101,6 +101,7 @@ static enum decode_result decode_pairs(
         struct uwsgi *uwsgi, struct span *in, struct wire_event *event)
 {
 	event->count = 0;
+	event->together = true;
 	while (uwsgi->left && event->count < EVENT_PAIRS) {
 		struct pair *pair = &event->pairs[event->count];
 		struct span before = *in;

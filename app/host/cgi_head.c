@@ -3,6 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../grammar.h"
+
 void cgi_head_begin(struct cgi_head *head)
 {
 	head->status = 0;
@@ -30,14 +32,6 @@ size_t cgi_head_take(struct cgi_head *head, const char *data, size_t size)
 }
 
 /* ---- one field ---- */
-
-static bool is_token(const char *text, size_t length)
-{
-	static const char allowed[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-	                              "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-
-	return length > 0 && strspn(text, allowed) >= length;
-}
 
 /* RFC 9110 5.5: no control bytes but the tab, so no CR in the middle of a line either. */
 static bool is_value(const char *text, size_t length)
@@ -141,7 +135,7 @@ static const char *take_line(struct cgi_head *head, char *line, size_t length)
 
 	if (is_blank(*line))
 		return "a header field goes on in another line";
-	if (!colon || !is_token(line, (size_t)(colon - line)))
+	if (!colon || !grammar_is_token(line, (size_t)(colon - line)))
 		return "a line is not a header field";
 	char *value = colon + 1;
 

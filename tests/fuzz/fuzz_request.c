@@ -103,7 +103,7 @@ static bool is_field(const struct pair *pair)
 	struct span value = pair->value;
 
 	for (size_t i = 0; i < pair->name.length; i++)
-		if (!scan_tchar[pair->name.data[i]] || pair->name.data[i] == '_' ||
+		if (!grammar_tchar[pair->name.data[i]] || pair->name.data[i] == '_' ||
 		        pair->name.data[i] == '.')
 			return false;
 	for (size_t i = 0; i < value.length; i++)

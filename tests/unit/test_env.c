@@ -3,6 +3,7 @@
 
 #include "app/env.h"
 #include "protocols/cgi.h"
+#include "tests/support/decoding.h"
 #include "tests/support/loopback.h"
 
 SUITE(env);
@@ -10,13 +11,17 @@ SUITE(env);
 /* ---- known names ---- */
 
 /* The names once more, in the order of enum var_id, from 1. */
-static const char *const known[] = { "HTTPS", "HTTP_TE", "HTTP_HOST", "PATH_INFO", "HTTP_PROXY",
-	"REQUEST_ID", "HTTP_COOKIE", "HTTP_EXPECT", "REMOTE_ADDR", "REMOTE_PORT", "REQUEST_URI",
-	"SCRIPT_NAME", "SERVER_NAME", "SERVER_PORT", "CONTENT_TYPE", "DOCUMENT_URI", "HTTP_TRAILER",
-	"HTTP_UPGRADE", "QUERY_STRING", "CONTENT_LENGTH", "REQUEST_METHOD", "REQUEST_SCHEME",
-	"HTTP_CONNECTION", "HTTP_KEEP_ALIVE", "SERVER_PROTOCOL", "SERVER_SOFTWARE",
-	"GATEWAY_INTERFACE", "HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH", "HTTP_PROXY_CONNECTION",
-	"HTTP_TRANSFER_ENCODING" };
+static const char *const known[] = { "HTTPS", "HTTP_TE", "HTTP_HOST", "PATH_INFO", "REQUEST_ID",
+	"HTTP_PROXY", "REQUEST_URI", "SERVER_NAME", "SERVER_PORT", "SERVER_ADDR", "SCRIPT_NAME",
+	"REMOTE_ADDR", "REMOTE_PORT", "HTTP_ACCEPT", "HTTP_COOKIE", "HTTP_ORIGIN", "HTTP_EXPECT",
+	"CONTENT_TYPE", "DOCUMENT_URI", "QUERY_STRING", "HTTP_REFERER", "HTTP_UPGRADE",
+	"HTTP_TRAILER", "DOCUMENT_ROOT", "REQUEST_METHOD", "REQUEST_SCHEME", "CONTENT_LENGTH",
+	"HTTP_X_REAL_IP", "SERVER_PROTOCOL", "SERVER_SOFTWARE", "HTTP_USER_AGENT",
+	"REDIRECT_STATUS", "SCRIPT_FILENAME", "HTTP_CONNECTION", "HTTP_KEEP_ALIVE",
+	"GATEWAY_INTERFACE", "HTTP_CONTENT_TYPE", "HTTP_CACHE_CONTROL", "HTTP_AUTHORIZATION",
+	"HTTP_IF_NONE_MATCH", "HTTP_CONTENT_LENGTH", "HTTP_ACCEPT_LANGUAGE", "HTTP_ACCEPT_ENCODING",
+	"HTTP_X_FORWARDED_FOR", "HTTP_PROXY_CONNECTION", "HTTP_TRANSFER_ENCODING",
+	"HTTP_X_FORWARDED_PROTO", "HTTP_IF_MODIFIED_SINCE" };
 
 _Static_assert(COUNT(known) == VAR_COUNT - 1, "a variable has no row");
 
@@ -244,6 +249,134 @@ Test(env, what_is_admitted)
 			cr_expect_eq(var->value_length, strlen(admit_rows[i].final), "row %zu", i);
 		}
 		list_close(&list);
+	}
+}
+
+/* How variables stand together on the wire: framing bytes before a name, before and behind a value.
+ */
+static const struct {
+	const char *name;
+	size_t before, between, behind;
+} framings[] = {
+	{ "fastcgi", 2, 0, 0 },
+	{ "fastcgi, long lengths", 8, 0, 0 },
+	{ "scgi", 0, 1, 1 },
+	{ "uwsgi", 2, 2, 0 },
+};
+
+/* Puts a pair at `at` of memory that is large enough; what is behind it. */
+static char *put_pair(struct wire_event *event, size_t framing, char *at, struct pair text)
+{
+	struct pair *pair = &event->pairs[event->count++];
+
+	at += framings[framing].before;
+	pair->name = (struct span){ (uint8_t *)at, text.name.length };
+	memcpy(at, text.name.data, text.name.length);
+	at += text.name.length + framings[framing].between;
+	pair->value = (struct span){ (uint8_t *)at, text.value.length };
+	memcpy(at, text.value.data, text.value.length);
+	return at + text.value.length + framings[framing].behind;
+}
+
+/* The row's between two others, at the end of memory that holds no more. */
+static struct verdict take_three(struct env *env, size_t framing, struct pair middle)
+{
+	const struct pair others[] = { { span_of("REQUEST_METHOD"), span_of("GET") },
+		{ span_of("X"), span_of("a value of more than sixteen bytes") } };
+	struct wire_event event = { .kind = EVENT_VARIABLES, .together = true };
+	char measure[512], *end = measure;
+
+	end = put_pair(&event, framing, end, others[0]);
+	end = put_pair(&event, framing, end, middle);
+	end = put_pair(&event, framing, end, others[1]);
+	size_t size = (size_t)(end - measure) - framings[framing].behind;
+	char *exact = malloc(size);
+
+	memset(exact, 0xaa, size);
+	event.count = 0;
+	end = put_pair(&event, framing, exact, others[0]);
+	end = put_pair(&event, framing, end, middle);
+	put_pair(&event, framing, end, others[1]);
+	struct verdict verdict = cgi_take(env, &event);
+
+	free(exact);
+	return verdict;
+}
+
+static void check_three(const struct env *env, const char *name, size_t name_length,
+        const char *final, const char *label)
+{
+	const struct var *method = env_known(env, VAR_REQUEST_METHOD);
+	const struct var *var = env_find(env, name, name_length), *last = env_find(env, "X", 1);
+
+	cr_assert(method && var && last, "%s", label);
+	cr_expect_str_eq(method->name, "REQUEST_METHOD");
+	cr_expect_str_eq(env_value(method), "GET", "%s", label);
+	cr_expect_str_eq(var->name, name);
+	cr_expect_str_eq(env_value(var), final, "%s", label);
+	cr_expect_eq(var->value_length, strlen(final), "%s", label);
+	cr_expect_str_eq(env_value(last), "a value of more than sixteen bytes", "%s", label);
+}
+
+Test(env, what_is_admitted_together)
+{
+	for (size_t i = 0; i < COUNT(admit_rows) * COUNT(framings); i++) {
+		size_t row = i / COUNT(framings), framing = i % COUNT(framings);
+		const struct pair middle = { { (const uint8_t *)admit_rows[row].name,
+			                             admit_rows[row].name_length },
+			{ (const uint8_t *)admit_rows[row].value, admit_rows[row].value_length } };
+		struct list list;
+
+		list_open(&list, 8, 4096);
+		struct verdict verdict = take_three(&list.env, framing, middle);
+
+		cr_expect_eq(verdict.status, admit_rows[row].status, "row %zu, %s", row,
+		        framings[framing].name);
+		if (admit_rows[row].final)
+			check_three(&list.env, admit_rows[row].name, admit_rows[row].name_length,
+			        admit_rows[row].final, framings[framing].name);
+		list_close(&list);
+	}
+}
+
+/* Names of every length up to where all bytes are copied alike. */
+Test(env, names_of_every_length_together)
+{
+	static const char name[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+	for (size_t i = 0; i < (sizeof(name) - 1) * COUNT(framings); i++) {
+		size_t length = 1 + i / COUNT(framings), framing = i % COUNT(framings);
+		char text[sizeof(name)] = "";
+		struct list list;
+
+		memcpy(text, name, length);
+		list_open(&list, 8, 4096);
+		const struct pair middle = { { (const uint8_t *)text, length }, span_of("value") };
+
+		cr_expect_eq(take_three(&list.env, framing, middle).status, 0);
+		check_three(&list.env, text, length, "value", framings[framing].name);
+		list_close(&list);
+	}
+}
+
+Test(env, limits_together)
+{
+	const struct pair middle = { span_of("NAME"), span_of("value") };
+	const size_t bytes = 14 + 3 + 4 + 5 + 1 + 34;
+
+	for (size_t framing = 0; framing < COUNT(framings); framing++) {
+		struct list list;
+
+		for (unsigned less = 0; less < 2; less++) {
+			list_open(&list, 3 - less, 4096);
+			cr_expect_eq(take_three(&list.env, framing, middle).status, less ? 431 : 0,
+			        "%s", framings[framing].name);
+			list_close(&list);
+			list_open(&list, 3, bytes - less);
+			cr_expect_eq(take_three(&list.env, framing, middle).status, less ? 431 : 0,
+			        "%s", framings[framing].name);
+			list_close(&list);
+		}
 	}
 }
 

@@ -317,7 +317,7 @@ Test(http_answers, sniff)
 {
 	for (unsigned byte = 0; byte < 256; byte++) {
 		bool digit = byte >= '0' && byte <= '9';
-		bool expected = (scan_tchar[byte] && !digit) || byte == '\r' || byte == '\n';
+		bool expected = (grammar_tchar[byte] && !digit) || byte == '\r' || byte == '\n';
 
 		cr_expect_eq(protocol_http.sniff((uint8_t)byte), expected, "%u", byte);
 	}
