@@ -1,5 +1,6 @@
 #include "env.h"
 
+#include <emmintrin.h>
 #include <endian.h>
 #include <string.h>
 
@@ -194,29 +195,55 @@ struct var *env_add(struct env *env, const char *name, size_t name_length, const
 	return var;
 }
 
-struct var *env_add_field(struct env *env, const char *name, size_t name_length, const char *value,
-        size_t value_length)
+/* To capital letters and underscores, sixteen at a time: memory behind the end is changed too. */
+static void capitalise(char *text, size_t length)
 {
-	struct var *var = env_reserve(env, name_length + 5, value_length);
+	const __m128i before_a = _mm_set1_epi8('a' - 1), behind_z = _mm_set1_epi8('z' + 1);
 
-	if (!var)
-		return NULL;
-	memcpy(var->name, "HTTP_", 5);
-	for (size_t i = 0; i < name_length; i++) {
-		char c = name[i];
+	for (char *end = text + length; text < end; text += 16) {
+		__m128i c = _mm_loadu_si128((const __m128i *)text);
+		__m128i small = _mm_and_si128(
+		        _mm_cmpgt_epi8(c, before_a), _mm_cmplt_epi8(c, behind_z));
+		__m128i hyphen = _mm_cmpeq_epi8(c, _mm_set1_epi8('-'));
 
-		var->name[5 + i] = (char)(c == '-' ? '_' : c >= 'a' && c <= 'z' ? c - 32 : c);
+		c = _mm_xor_si128(c, _mm_and_si128(small, _mm_set1_epi8('a' ^ 'A')));
+		c = _mm_xor_si128(c, _mm_and_si128(hyphen, _mm_set1_epi8('-' ^ '_')));
+		_mm_storeu_si128((__m128i *)text, c);
 	}
+}
+
+struct var *env_put_field(struct env *env, char *at, const char *name, size_t name_length,
+        const char *value, size_t value_length)
+{
+	struct var *var = &env->vars[env->count++];
+
+	memcpy(at, "HTTP_", 5);
+	memcpy(at + 5, name, name_length);
+	capitalise(at + 5, name_length);
+	*var = (struct var){ .name = at,
+		.value_length = (uint32_t)value_length,
+		.name_length = (uint16_t)(name_length + 5),
+		.id = (uint8_t)env_lookup(at, name_length + 5) };
+	env_value(var)[-1] = '\0';
 	memcpy(env_value(var), value, value_length);
+	env_value(var)[value_length] = '\0';
+	env->bytes_left -= name_length + 5 + value_length;
 	/* RFC 3875 4.1.2 and 4.1.3: these two have names of their own */
-	var->id = (uint8_t)env_lookup(var->name, var->name_length);
 	if (var->id == VAR_HTTP_CONTENT_TYPE || var->id == VAR_HTTP_CONTENT_LENGTH) {
 		var->name += 5;
 		var->name_length = (uint16_t)name_length;
-		var->id = (uint8_t)env_lookup(var->name, var->name_length);
+		var->id = var->id == VAR_HTTP_CONTENT_TYPE ? VAR_CONTENT_TYPE : VAR_CONTENT_LENGTH;
 	}
 	note(env, var);
 	return var;
+}
+
+struct var *env_add_field(struct env *env, const char *name, size_t name_length, const char *value,
+        size_t value_length)
+{
+	char *room = env_room(env, 1, name_length + 5 + value_length);
+
+	return room ? env_put_field(env, room, name, name_length, value, value_length) : NULL;
 }
 
 void env_arrived(struct env *env)

@@ -95,10 +95,16 @@ enum var_id env_lookup(const char *name, size_t length);
 struct var *env_add(struct env *env, const char *name, size_t name_length, const char *value,
         size_t value_length);
 
-/* The same for an HTTP field: "X-Name" becomes HTTP_X_NAME, Content-Type CONTENT_TYPE, and so on.
+/*
+ * The same for an HTTP field: "X-Name" becomes HTTP_X_NAME, Content-Type CONTENT_TYPE, and so on.
+ * env_put_field does it in room that env_room has given: ENV_FIELD bytes beside the texts are for
+ * each. The next field's place is behind the value's NUL.
  */
+#define ENV_FIELD 7
 struct var *env_add_field(struct env *env, const char *name, size_t name_length, const char *value,
         size_t value_length);
+struct var *env_put_field(struct env *env, char *at, const char *name, size_t name_length,
+        const char *value, size_t value_length);
 
 /* Says that all the gate sent is here: what follows is derived, and the limits do not count it. */
 void env_arrived(struct env *env);

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -31,11 +30,11 @@ static bool add_peer(struct conn *conn, struct env *env)
 {
 	struct sockaddr_storage peer = conn_peer(conn);
 	char host[64], port[12];
+	struct writer digits = { (uint8_t *)port, (uint8_t *)port + sizeof(port), false };
 
-	snprintf(port, sizeof(port), "%u",
-	        socket_host((struct sockaddr *)&peer, host, sizeof(host)));
+	write_decimal(&digits, socket_host((struct sockaddr *)&peer, host, sizeof(host)));
 	if (!env_set(env, VAR_REMOTE_ADDR, host, strlen(host)) ||
-	        !env_set(env, VAR_REMOTE_PORT, port, strlen(port)))
+	        !env_set(env, VAR_REMOTE_PORT, port, (size_t)((char *)digits.at - port)))
 		return false;
 	const char *name = conn->listener->bound->name, *colon = strrchr(name, ':');
 

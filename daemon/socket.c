@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "../protocols/scan.h"
+
 #define FIRST_SYSTEMD_FD 3
 
 void socket_name(const struct sockaddr *address, socklen_t length, char *name, size_t size)
@@ -38,12 +40,26 @@ void socket_name(const struct sockaddr *address, socklen_t length, char *name, s
 	}
 }
 
+/* As inet_ntop(3) does it, for each request of a client's own. */
+static void write_v4(const struct in_addr *address, char *host, size_t size)
+{
+	const uint8_t *bytes = (const uint8_t *)&address->s_addr;
+	struct writer out = { (uint8_t *)host, (uint8_t *)host + size - 1, false };
+
+	for (int i = 0; i < 4; i++) {
+		write_decimal(&out, bytes[i]);
+		if (i < 3)
+			write_literal(&out, ".");
+	}
+	*out.at = '\0';
+}
+
 unsigned socket_host(const struct sockaddr *address, char *host, size_t size)
 {
 	if (address->sa_family == AF_INET) {
 		const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
 
-		inet_ntop(AF_INET, &v4->sin_addr, host, (socklen_t)size);
+		write_v4(&v4->sin_addr, host, size);
 		return ntohs(v4->sin_port);
 	}
 	if (address->sa_family == AF_INET6) {
@@ -52,7 +68,7 @@ unsigned socket_host(const struct sockaddr *address, char *host, size_t size)
 		inet_ntop(AF_INET6, &v6->sin6_addr, host, (socklen_t)size);
 		return ntohs(v6->sin6_port);
 	}
-	snprintf(host, size, "unix:");
+	memcpy(host, "unix:", sizeof("unix:"));
 	return 0;
 }
 

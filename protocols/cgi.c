@@ -49,16 +49,14 @@ static struct verdict check_value(const struct var *var)
 /* A variable is whole: it must stand as a C string and in a program's environment. */
 static struct verdict admit(struct env *env, struct var *var)
 {
-	struct verdict verdict = check_name(var);
+	env_identify(env, var);
+	struct verdict verdict = var->id ? fine : check_name(var);
 
 	if (!verdict.status)
 		verdict = check_value(var);
-	if (verdict.status)
-		return verdict;
-	if (is_field(var))
+	if (!verdict.status && is_field(var))
 		trim_value(var);
-	env_identify(env, var);
-	return fine;
+	return verdict;
 }
 
 static const char too_large[] = "more or larger variables than limits.variables or header_size";
@@ -151,14 +149,27 @@ static struct verdict take_variables(struct env *env, const struct wire_event *e
 	return take_together(env, event, room + 1);
 }
 
+/* Their lines follow each other: what is before a name and behind a value has three bytes at least.
+ */
 static struct verdict take_fields(struct env *env, const struct wire_event *event)
 {
-	for (unsigned i = 0; i < event->count; i++) {
-		const struct pair *pair = &event->pairs[i];
+	const struct span *last = &event->pairs[event->count - 1].value;
+	size_t size = (size_t)(last->data - event->pairs[0].name.data) + last->length;
+	char *room = env_room(env, event->count, size + ENV_FIELD * event->count);
 
-		if (!env_add_field(env, (const char *)pair->name.data, pair->name.length,
-		            (const char *)pair->value.data, pair->value.length))
+	for (unsigned i = 0; i < event->count; i++) {
+		struct span name = event->pairs[i].name, value = event->pairs[i].value;
+		const struct var *var = room ? env_put_field(env, room, (const char *)name.data,
+		                                       name.length, (const char *)value.data,
+		                                       value.length)
+		                             : env_add_field(env, (const char *)name.data,
+		                                       name.length, (const char *)value.data,
+		                                       value.length);
+
+		if (!var)
 			return refuse(431, too_large);
+		if (room)
+			room = env_value(var) + var->value_length + 1;
 	}
 	return fine;
 }

@@ -34,6 +34,33 @@ struct turn {
 	struct wire_event *event;
 };
 
+/* Where the letters, digits and hyphens end that a line begins with; not looked for near `end`. */
+static size_t skip_plain(struct span in, size_t end)
+{
+	unsigned other = 0;
+	size_t at = 0;
+
+	for (; !other && end - at >= 16; at += other ? (size_t)__builtin_ctz(other) : 16)
+		other = scan_unplain(in.data + at);
+	return at;
+}
+
+/* Where the bytes end that may stand in a target or in a value, from `at` on. */
+static size_t skip_value(struct span in, size_t at, size_t end)
+{
+	while (end - at >= 16) {
+		unsigned unfit = scan_unfit(in.data + at);
+
+		at += unfit ? (size_t)__builtin_ctz(unfit) : 16;
+		if (unfit && in.data[at] != '\t')
+			return at;
+		at += unfit != 0;
+	}
+	while (at < end && grammar_value[in.data[at]])
+		at++;
+	return at;
+}
+
 /*
  * Looks for the end of a line: a token, `separator`, text, CRLF; or CRLF alone. No further than the
  * head may go. `line` comes without the CRLF; the line is still unread then.
@@ -47,6 +74,10 @@ static enum line_result scan_line(struct turn *turn, uint8_t separator, struct s
 	size_t at = http->scanned;
 
 	if (http->separator == 0) {
+		if (at == 0) {
+			at = skip_plain(in, end);
+			http->plain = at < end && in.data[at] == separator;
+		}
 		while (at < end && grammar_tchar[in.data[at]])
 			at++;
 		if (at > 0 && at < end && in.data[at] == separator)
@@ -55,8 +86,7 @@ static enum line_result scan_line(struct turn *turn, uint8_t separator, struct s
 			return LINE_BAD;
 	}
 	if (http->separator > 0)
-		while (at < end && grammar_value[in.data[at]])
-			at++;
+		at = skip_value(in, at, end);
 	http->scanned = at;
 	if (at < end && in.data[at] != '\r')
 		return LINE_BAD;
@@ -77,6 +107,7 @@ static void take_line(struct turn *turn)
 	http->taken += http->scanned + 2;
 	http->scanned = 0;
 	http->separator = 0;
+	http->plain = false;
 }
 
 static enum step refuse(struct http *http, int status, const char *reason)
@@ -127,7 +158,7 @@ static void same_line(struct turn *turn, struct http_line *parts)
 {
 	struct span line = { turn->in->data, turn->http->scanned };
 
-	http_request_line(turn->http, line, turn->http->separator - 1, parts);
+	http_same_line(turn->http, line, turn->http->separator - 1, parts);
 }
 
 /* The request line as variables (RFC 3875 4.1). */

@@ -56,6 +56,10 @@ struct http {
 	size_t scanned;   /* bytes of it found to be good */
 	size_t separator; /* offset behind its SP or colon; 0: none so far */
 
+	/* the request line, once it was found to be good: see http_same_line */
+	uint32_t target; /* bytes of the target, 0: not of a path */
+	uint32_t query;  /* of those, bytes of the query */
+
 	/* the head, or the trailers */
 	size_t taken;    /* bytes of complete lines */
 	unsigned fields; /* field lines */
@@ -70,6 +74,7 @@ struct http {
 	uint8_t blank;  /* empty lines before the request line */
 	uint8_t pieces; /* HTTP_URI: events given */
 
+	bool plain : 1;      /* the line's token is known to be letters, digits and hyphens */
 	bool old : 1;        /* HTTP/1.0 */
 	bool absolute : 1;   /* the target has the authority, Host does not count */
 	bool close : 1;      /* Connection: close */
@@ -109,6 +114,9 @@ bool http_method_begins(struct http *http, uint8_t first);
 
 /* Takes a request line apart, refuses what isn't one (RFC 9112 3). `method` is its length. */
 bool http_request_line(struct http *http, struct span line, size_t method, struct http_line *parts);
+
+/* Takes it apart once more: it is good. */
+void http_same_line(struct http *http, struct span line, size_t method, struct http_line *parts);
 
 /* Obeys a field that the decoder itself needs, refuses it where it is wrong. */
 enum field_use http_field(

@@ -181,7 +181,25 @@ bool http_request_line(struct http *http, struct span line, size_t method, struc
 		return http_refuse(http, 400, "request line without a version");
 	span_take(&line, 1);
 	parts->version = line;
-	return take_version(http, line) && take_target(http, target, parts);
+	if (!take_version(http, line) || !take_target(http, target, parts))
+		return false;
+	http->target = parts->uri.data == target.data ? (uint32_t)target.length : 0;
+	http->query = (uint32_t)parts->query.length;
+	return true;
+}
+
+void http_same_line(struct http *http, struct span line, size_t method, struct http_line *parts)
+{
+	const uint8_t *uri = line.data + method + 1;
+
+	if (!http->target) {
+		http_request_line(http, line, method, parts);
+		return;
+	}
+	*parts = (struct http_line){ .method = { line.data, method },
+		.uri = { uri, http->target },
+		.query = { uri + http->target - http->query, http->query },
+		.version = { uri + http->target + 1, 8 } };
 }
 
 static bool obey_host(struct http *http, struct span value)
@@ -266,9 +284,12 @@ static bool is_disguised(struct span name)
  * underscores are wanted. */
 static bool is_plain(struct span name, bool underscores)
 {
+	static const bool plain[256] = {
+		['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['-'] = true
+	};
+
 	for (size_t i = 0; i < name.length; i++)
-		if (!is_alnum(name.data[i]) && name.data[i] != '-' &&
-		        !(underscores && name.data[i] == '_'))
+		if (!plain[name.data[i]] && !(underscores && name.data[i] == '_'))
 			return false;
 	return !underscores || !is_disguised(name);
 }
@@ -292,7 +313,7 @@ enum field_use http_field(
 			return FIELD_DROP;
 		return FIELD_PASS;
 	}
-	return is_plain(name, limits->underscores) ? FIELD_PASS : FIELD_DROP;
+	return http->plain || is_plain(name, limits->underscores) ? FIELD_PASS : FIELD_DROP;
 }
 
 bool http_head_complete(struct http *http)

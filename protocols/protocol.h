@@ -60,7 +60,8 @@ enum decode_result {
 enum event_kind {
 	EVENT_BEGIN,        /* an exchange opens */
 	EVENT_VARIABLES,    /* `count` CGI variables in `pairs` */
-	EVENT_FIELDS,       /* `count` HTTP fields in `pairs`: checked, trimmed, not yet renamed */
+	EVENT_FIELDS,       /* `count` HTTP fields in `pairs`: checked, trimmed, not yet renamed, in
+	                     * the order of their places */
 	EVENT_PAIR,         /* a variable that comes in pieces: the two lengths of pairs[0] */
 	EVENT_PART,         /* the next piece of it: its name, then its value, in `data` */
 	EVENT_HEAD,         /* all variables are there */
