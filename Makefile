@@ -38,7 +38,7 @@ SANE   = $(COMMON) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 LIBS   = -levent_core -linih -lcrypto -lwslay -ldw -ldl
 # what loaded applications call
 EXPORT = -Wl,--export-dynamic-symbol='ag_*'
-LDFLAGS ?= -O2 -flto=auto -pie -Wl,-z,relro,-z,now
+LDFLAGS ?= -pie -Wl,-z,relro,-z,now
 
 PLAIN_OBJECTS = $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/daemon/main.o
 SANE_OBJECTS  = $(SOURCES:%.c=$(ASAN)/%.o)
@@ -53,7 +53,7 @@ all: $(BUILD)/anygate
 
 $(BUILD)/anygate: $(PLAIN_OBJECTS)
 	@echo '  LINK  $@'
-	@$(CC) $(LDFLAGS) $(EXPORT) -o $@ $^ $(LIBS)
+	@$(CC) $(CFLAGS) $(LDFLAGS) $(EXPORT) -o $@ $^ $(LIBS)
 
 # The daemon as a library: see ag_main. Only ag_* can be seen of either form.
 ABI     := $(shell sed -n 's/^\#define AG_ABI //p' app/anygate.h)
@@ -70,13 +70,13 @@ $(PIC)/%.o: %.c
 
 $(SHARED): $(SOURCES:%.c=$(PIC)/%.o) daemon/libanygate.map
 	@echo '  LINK  $@'
-	@$(CC) -shared -Wl,-soname,$(@F) -Wl,-z,relro,-z,now,-z,defs,-Bsymbolic-functions \
+	@$(CC) $(CFLAGS) -shared -Wl,-soname,$(@F) -Wl,-z,relro,-z,now,-z,defs,-Bsymbolic-functions \
 		-Wl,--version-script=daemon/libanygate.map -o $@ $(filter %.o,$^) $(LIBS)
 
 # One object, so that names within are nobody else's.
 $(BUILD)/libanygate.a: $(SOURCES:%.c=$(BUILD)/%.o)
 	@echo '  AR    $@'
-	@$(CC) -r -nostdlib -o $(BUILD)/libanygate.o $^
+	@$(CC) $(CFLAGS) -flinker-output=nolto-rel -r -nostdlib -o $(BUILD)/libanygate.o $^
 	@objcopy --wildcard --keep-global-symbol='ag_*' $(BUILD)/libanygate.o
 	@rm -f $@ && ar rcs $@ $(BUILD)/libanygate.o
 
