@@ -15,17 +15,6 @@
 /* ms that a client has to answer our Close. */
 #define CLOSE_WAIT 2000
 
-/* Close codes that we send by ourselves (RFC 6455 7.4.1). */
-enum {
-	CODE_NORMAL = 1000,
-	CODE_LEAVING = 1001,
-	CODE_PROTOCOL = 1002,
-	CODE_NONE = 1005,
-	CODE_TEXT = 1007,
-	CODE_SIZE = 1009,
-	CODE_INTERNAL = 1011,
-};
-
 /* ---- control frames out ---- */
 
 static int send_close(struct ag_ws *ws, unsigned code, const char *reason)
@@ -112,25 +101,41 @@ static unsigned take_control(struct ag_ws *ws, uint8_t opcode)
 
 /* ---- messages in ---- */
 
+/* A packed message may be a little longer than what it stands for. */
+static size_t length_max(const struct ag_ws *ws)
+{
+	size_t more = ws->packed ? ws->message_max / 64 + 64 : 0;
+
+	return ws->message_max < SIZE_MAX - more ? ws->message_max + more : SIZE_MAX;
+}
+
 static unsigned check_data_frame(struct ag_ws *ws, const struct piece *piece)
 {
 	if ((piece->opcode == WSLAY_CONTINUATION_FRAME) != (ws->opcode != 0))
 		return CODE_PROTOCOL;
 	if (!ws->opcode) {
 		ws->opcode = piece->opcode;
+		ws->packed = piece->rsv;
 		ws->length = 0;
 		ws->fragments = 0;
 		ws->text = (struct utf8){ 0 };
 	}
-	if (++ws->fragments > FRAGMENTS_MAX || piece->frame > ws->message_max - ws->length)
+	if (++ws->fragments > FRAGMENTS_MAX || piece->frame > length_max(ws) - ws->length)
 		return CODE_SIZE;
 	return 0;
+}
+
+/* RFC 7692 6: on the first frame of a message. */
+static bool may_be_packed(const struct ag_ws *ws, const struct piece *piece)
+{
+	return ws->window && piece->rsv == WSLAY_RSV1_BIT &&
+	       (piece->opcode == WSLAY_TEXT_FRAME || piece->opcode == WSLAY_BINARY_FRAME);
 }
 
 /* 0, or the code to close with. */
 static unsigned check_frame(struct ag_ws *ws, const struct piece *piece)
 {
-	if (!piece->masked || piece->rsv)
+	if (!piece->masked || (piece->rsv && !may_be_packed(ws, piece)))
 		return CODE_PROTOCOL;
 	if (piece->opcode <= WSLAY_BINARY_FRAME)
 		return check_data_frame(ws, piece);
@@ -157,7 +162,7 @@ static unsigned append(struct ag_ws *ws, const struct piece *piece)
 		memcpy(ws->data + ws->length, piece->data, piece->length);
 	ws->length += piece->length;
 	ws->data[ws->length] = '\0';
-	if (ws->opcode != WSLAY_TEXT_FRAME)
+	if (ws->opcode != WSLAY_TEXT_FRAME || ws->packed)
 		return 0;
 	bool ends = piece->last && piece->final;
 
@@ -250,6 +255,21 @@ static int take_message(struct ag_ws *ws, struct ag_ws_message *message)
 	return 1;
 }
 
+static unsigned unpack(struct ag_ws *ws)
+{
+	unsigned code = websocket_inflate(ws);
+
+	ws->packed = false;
+	if (!code && ws->opcode == WSLAY_TEXT_FRAME && !utf8_is(ws->data, ws->length))
+		code = CODE_TEXT;
+	return code;
+}
+
+static bool ends_message(const struct piece *piece)
+{
+	return piece->last && piece->final && !wslay_is_ctrl_frame(piece->opcode);
+}
+
 /* One piece further: 1 when a message has come whole, 0 when not yet. */
 static int step(struct ag_ws *ws, struct ag_ws_message *message)
 {
@@ -271,13 +291,13 @@ static int step(struct ag_ws *ws, struct ag_ws_message *message)
 	}
 	unsigned code = take_piece(ws, &piece);
 
+	if (!code && ws->packed && ends_message(&piece))
+		code = unpack(ws);
 	if (code)
 		return fail(ws, code);
 	if (ws->error)
 		return ws->error;
-	bool whole = piece.last && piece.final && !wslay_is_ctrl_frame(piece.opcode);
-
-	return whole ? take_message(ws, message) : 0;
+	return ends_message(&piece) ? take_message(ws, message) : 0;
 }
 
 int ag_ws_recv(struct ag_ws *ws, struct ag_ws_message *message)
@@ -300,6 +320,19 @@ int ag_ws_recv(struct ag_ws *ws, struct ag_ws_message *message)
 
 /* ---- messages out ---- */
 
+static int send_data(struct ag_ws *ws, uint8_t opcode, const void *data, size_t length)
+{
+	size_t packed_length;
+	void *packed = websocket_deflate(ws, data, length, &packed_length);
+
+	if (!packed)
+		return websocket_send(ws, opcode, data, length);
+	int error = websocket_send(ws, opcode | WEBSOCKET_RSV1, packed, packed_length);
+
+	free(packed);
+	return error;
+}
+
 int ag_ws_send(struct ag_ws *ws, enum ag_ws_kind kind, const void *data, size_t length)
 {
 	bool text = kind == AG_WS_TEXT;
@@ -308,7 +341,7 @@ int ag_ws_send(struct ag_ws *ws, enum ag_ws_kind kind, const void *data, size_t 
 		return ws && ws->error ? ws->error : AG_GONE;
 	if (ws->sending || (!text && kind != AG_WS_BINARY) || (text && !utf8_is(data, length)))
 		return AG_INVALID;
-	int error = websocket_send(ws, text ? WSLAY_TEXT_FRAME : WSLAY_BINARY_FRAME, data, length);
+	int error = send_data(ws, text ? WSLAY_TEXT_FRAME : WSLAY_BINARY_FRAME, data, length);
 
 	send_due(ws);
 	return error;
@@ -349,7 +382,7 @@ static bool pass_over(struct ag_ws *ws, uint64_t end)
 	}
 	if (take_piece(ws, &piece) != 0)
 		return false;
-	if (piece.last && piece.final && !wslay_is_ctrl_frame(piece.opcode))
+	if (ends_message(&piece))
 		ws->opcode = 0; /* a message that nobody gets */
 	return true;
 }

@@ -1,5 +1,6 @@
 /* The opening handshake (RFC 6455 4.2): what is asked, whether it may be, and the answer. */
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -135,13 +136,29 @@ static bool is_request(const struct ag_request *req)
 	       strcmp(variable(req, "SERVER_PROTOCOL"), "HTTP/1.1") == 0;
 }
 
-static bool add_fields(struct ag_request *req, const char *subprotocol)
+/* RFC 7692 7.1: neither side keeps anything from one message to the next. */
+static int add_extension(struct ag_request *req, int window)
 {
+	char value[128];
+
+	snprintf(value, sizeof(value),
+	        "permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
+	        "server_max_window_bits=%d",
+	        window);
+	if (window == 15)
+		*strrchr(value, ';') = '\0'; /* nobody has asked for less */
+	return response_append(req, "Sec-WebSocket-Extensions", value);
+}
+
+static bool add_fields(struct ag_request *req, const struct ag_ws *ws)
+{
+	const char *subprotocol = ws->subprotocol;
 	char accept[ACCEPT_LENGTH + 1];
 
 	return accept_key(variable(req, "HTTP_SEC_WEBSOCKET_KEY"), accept) &&
 	       response_append(req, "Upgrade", "websocket") == 0 &&
 	       response_append(req, "Sec-WebSocket-Accept", accept) == 0 &&
+	       (!ws->window || add_extension(req, ws->window) == 0) &&
 	       (!subprotocol || response_append(req, "Sec-WebSocket-Protocol", subprotocol) == 0);
 }
 
@@ -156,6 +173,8 @@ static struct ag_ws *open_websocket(struct ag_request *req, const struct ag_ws_o
 		.subprotocol = find_subprotocol(req, options->subprotocols),
 		.message_max = options->message_max ? options->message_max : MESSAGE_MAX,
 		.ping_interval = options->ping_interval ? options->ping_interval : PING_INTERVAL };
+	if (!options->plain)
+		ws->window = websocket_negotiate(variable(req, "HTTP_SEC_WEBSOCKET_EXTENSIONS"));
 	if (!req->gate->upgrade || !req->gate->upgrade(req))
 		return refuse(req, 501,
 		        "A WebSocket can't come by FastCGI: let the gateway use proxy_pass, "
@@ -167,7 +186,7 @@ static struct ag_ws *open_websocket(struct ag_request *req, const struct ag_ws_o
 	req->announced = -1;
 	req->status = 101;
 	req->websocket = ws;
-	ws->error = add_fields(req, ws->subprotocol) ? ag_flush(req) : AG_NOMEM;
+	ws->error = add_fields(req, ws) ? ag_flush(req) : AG_NOMEM;
 	return ws;
 }
 
