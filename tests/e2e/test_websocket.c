@@ -103,6 +103,33 @@ Test(e2e_websocket, nginx, .timeout = 120)
 	daemon_stop(&daemon);
 }
 
+/* Somebody else's client, straight and through nginx. */
+Test(e2e_websocket, other_client, .timeout = 300)
+{
+	static const char *const names[] = { "http", "scgi", "uwsgi", "http_10", "http_11" };
+	char urls[COUNT(names)][64];
+	const char *arguments[COUNT(names) + 2] = { SOURCE_DIR
+		"/tests/e2e/clients/websocket_echo" };
+	struct process client;
+	struct daemon daemon;
+	struct nginx nginx;
+
+	daemon_start(&daemon, 1, "-w", "2", "-l", "127.0.0.1:0", "echo", NULL);
+	nginx_start_all(&nginx, daemon_address(&daemon));
+	for (size_t i = 0; i < COUNT(names); i++) { /* two gates of nginx's are FastCGI's */
+		snprintf(urls[i], sizeof urls[i], "%s=ws://%s/upgrade/x", names[i],
+		        i ? nginx.address[i + 1] : daemon_address(&daemon));
+		arguments[i + 1] = urls[i];
+	}
+	int status = process_run(&client, &(struct process_options){ .arguments = arguments });
+
+	cr_expect_eq(status, 0, "%s%s", client.out.data ? client.out.data : "",
+	        client.err.data ? client.err.data : "");
+	process_free(&client);
+	nginx_stop(&nginx);
+	daemon_stop(&daemon);
+}
+
 /* ---- the example ---- */
 
 static const struct {
