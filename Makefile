@@ -124,7 +124,8 @@ $(ASAN)/peers/%: tests/e2e/peers/%.c
 
 # Fuzzing: clang's libFuzzer, one binary for each target, each run for SECONDS from tests/vectors.
 FUZZ = $(BUILD)/fuzz
-FUZZERS = http scgi uwsgi fastcgi fastcgi_records proxy forwarded request cgi_head encode config
+FUZZERS = http scgi uwsgi fastcgi fastcgi_records proxy forwarded request cgi_head encode \
+	config websocket
 FUZZ_TARGETS = $(FUZZERS:%=$(FUZZ)/%)
 FUZZ_CC = clang-14 -std=gnu11 -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer -MMD -MP -Wall -Wextra \
 	-Werror -fno-sanitize-recover=undefined -DANYGATE_SANITIZED

@@ -111,3 +111,8 @@ Test(fuzz, config)
 {
 	run("config");
 }
+
+Test(fuzz, websocket)
+{
+	run("websocket");
+}
