@@ -284,7 +284,7 @@ static bool worker_start(struct worker *worker, const struct worker_start *start
 	worker->runtime.limits = &worker->config->limits;
 	worker->runtime.log = conn_log_said;
 	worker->runtime.threads = worker->config->daemon.threads;
-	worker->runtime.slots.limit = worker->config->daemon.programs;
+	worker->runtime.programs.limit = worker->config->daemon.programs;
 	task_pool_init(&worker->runtime.tasks, worker->config->daemon.stack_size);
 	if (!worker->base || !worker->scratch || !worker->output ||
 	        !async_start(&worker->runtime) || !deadlines_init(&worker->clock, worker->base) ||

@@ -172,7 +172,7 @@ static int start(const struct run *run, struct subprocess **process)
 		.timeout = spec->timeout_ms,
 	};
 	const char *what;
-	int answer = slot_await(run->req);
+	int answer = slot_await(run->req, &run->req->runtime->programs);
 
 	if (!answer) {
 		int error = subprocess_start(run->req, &how, process, &what);

@@ -11,14 +11,18 @@ struct slot_waiter {
 	bool given;
 };
 
-bool slot_take(struct runtime *runtime)
+bool slot_take(struct slots *slots)
 {
-	struct slots *slots = &runtime->slots;
-
 	if (slots->limit && slots->taken >= slots->limit)
 		return false;
 	slots->taken++;
 	return true;
+}
+
+static void enter(struct slots *slots, struct slot_waiter *waiter)
+{
+	*(slots->last ? &slots->last->next : &slots->first) = waiter;
+	slots->last = waiter;
 }
 
 /* Takes off who gives up. */
@@ -35,26 +39,22 @@ static void leave(struct slots *slots, const struct slot_waiter *waiter)
 		slots->last = before;
 }
 
-int slot_await(struct ag_request *req)
+int slot_await(struct ag_request *req, struct slots *slots)
 {
-	struct slots *slots = &req->runtime->slots;
 	struct slot_waiter waiter = { .task = waiting_task(req) };
 	int answer = request_check(req);
 
-	if (answer || slot_take(req->runtime))
+	if (answer || slot_take(slots))
 		return answer;
-	*(slots->last ? &slots->last->next : &slots->first) = &waiter;
-	slots->last = &waiter;
+	enter(slots, &waiter);
 	answer = request_wait(req, WAITING_QUEUE);
 	if (!waiter.given)
 		leave(slots, &waiter);
 	return answer;
 }
 
-void slot_free(struct runtime *runtime)
+void slot_free(struct slots *slots)
 {
-	struct slots *slots = &runtime->slots;
-
 	/* one that has been woken by something else takes itself off in its turn */
 	for (struct slot_waiter *waiter = slots->first; waiter; waiter = waiter->next)
 		if (waiting_wake_later(waiter->task, 0)) {

@@ -1,6 +1,6 @@
 /*
- * How many programs may run at a time in a worker. A slot is taken before a program starts and goes
- * back once it has been reaped; those who wait for one get it in the order they came.
+ * How many of a kind may run at a time in a worker: programs, from their start until they have been
+ * reaped, or fetches. Those who wait for a slot get it in the order they came.
  */
 #ifndef APP_ASYNC_SLOTS_H
 #define APP_ASYNC_SLOTS_H
@@ -8,7 +8,6 @@
 #include <stdbool.h>
 
 struct ag_request;
-struct runtime;
 
 /* Zeroed: no limit. */
 struct slots {
@@ -17,12 +16,12 @@ struct slots {
 };
 
 /* False: none is free. */
-bool slot_take(struct runtime *runtime);
+bool slot_take(struct slots *slots);
 
 /* Waits for one. Suspends. Returns 0 with the slot, or AG_... without. */
-int slot_await(struct ag_request *req);
+int slot_await(struct ag_request *req, struct slots *slots);
 
 /* Gives it to who has waited longest. */
-void slot_free(struct runtime *runtime);
+void slot_free(struct slots *slots);
 
 #endif

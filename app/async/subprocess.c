@@ -171,7 +171,7 @@ int subprocess_start(struct ag_request *req, const struct subprocess_spec *spec,
 		int error = new ? errno : ENOMEM;
 
 		free(new);
-		slot_free(req->runtime);
+		slot_free(&req->runtime->programs);
 		return error;
 	}
 	struct launch launch = {
@@ -195,7 +195,7 @@ int subprocess_start(struct ag_request *req, const struct subprocess_spec *spec,
 		subprocess_close(&new->out);
 		subprocess_close(&new->err);
 		free(new);
-		slot_free(req->runtime);
+		slot_free(&req->runtime->programs);
 		return error;
 	}
 	*process = new;
@@ -238,7 +238,7 @@ static void subprocess_reap(struct subprocess *process)
 
 	waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG);
 	close(process->pidfd);
-	slot_free(process->runtime);
+	slot_free(&process->runtime->programs);
 	free(process);
 }
 

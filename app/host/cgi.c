@@ -229,7 +229,7 @@ static int run(struct answer *answer, const struct subprocess_spec *spec)
 	struct subprocess *process;
 	const char *what;
 
-	if (!slot_take(req->runtime)) {
+	if (!slot_take(&req->runtime->programs)) {
 		ag_log(req, "can't run %s: daemon.programs of them run", answer->program->path);
 		return fail(req, 503);
 	}
