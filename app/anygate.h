@@ -56,6 +56,13 @@ extern "C" {
 #define AG_CLOSED   (-8) /* the queue, condition or semaphore is closed */
 #define AG_NOENT    (-9) /* ag_run: there is no such program, or it can't be executed */
 
+/* What ag_fetch answers when its peer is to blame. */
+#define AG_UNREACHABLE (-10) /* no such name, nobody listens, or no TLS with who does */
+#define AG_UNTRUSTED   (-11) /* the certificate is not good, or not for this name */
+#define AG_SLOW        (-12) /* connect_ms or timeout_ms is over */
+#define AG_TOO_LARGE   (-13) /* an answer above `limit`, or a head above 64 KiB */
+#define AG_BAD_ANSWER  (-14) /* not HTTP, cut off, or redirected too often or out of HTTP */
+
 struct ag_app;     /* one application in one worker */
 struct ag_request; /* one request, from its head until its handler has returned */
 struct ag_task;    /* a task that ag_spawn has started, until it is joined */

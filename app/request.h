@@ -40,6 +40,7 @@ struct runtime {
 	struct block_pool buffers;
 	struct subprocess *subprocesses; /* to be reaped: app/async/subprocess.h */
 	struct slots programs;           /* that run */
+	struct slots fetches;            /* on their way */
 	struct block_pool task_blocks;
 	struct channels *channels; /* NULL: nobody has subscribed yet */
 	struct bus *bus;           /* takes messages to other workers; NULL: there are none */

@@ -22,7 +22,8 @@ enum waiting {
 	WAITING_ROOM,    /* ag_write: the client to take what was sent */
 	WAITING_TIMER,   /* ag_sleep */
 	WAITING_PROCESS, /* a program: its output, its end, room in its input */
-	WAITING_FEED,    /* the same, or bytes of the body for it */
+	WAITING_FETCH,   /* another server's answer, or its taking of what it is sent */
+	WAITING_FEED,    /* either of both, or bytes of the body for it */
 	WAITING_QUEUE,   /* another task: a queue, a condition, a semaphore */
 	WAITING_TASKS,   /* ag_join, or its function has returned: those it spawned, not given up */
 	WAITING_OFFLOAD, /* a thread that runs its function; whoever gives up waits for it too */

@@ -48,6 +48,7 @@ struct daemon_config {
 	unsigned threads;         /* of a worker, for ag_offload */
 	size_t stack_size;        /* bytes of one task's stack */
 	unsigned programs;        /* that run at a time in one worker; 0: no limit */
+	unsigned fetches;         /* the same of ag_fetch */
 
 	/* of the workers' processes: see privileges_apply */
 	char *chroot;

@@ -73,6 +73,9 @@ const struct key config_keys[] = {
 	{ DAEMON(programs), KEY_NUMBER, 0, 1000000, "64",
 	        "Programs running at a time in each worker: CGI answers 503 above it, ag_run "
 	        "waits; 0: no limit." },
+	{ DAEMON(fetches), KEY_NUMBER, 0, 1000000, "512",
+	        "Fetches (ag_fetch) on their way at a time in each worker, others wait; 0: no "
+	        "limit." },
 	{ DAEMON(chroot), KEY_TEXT, 0, 0, "",
 	        "Root directory of the workers, in which applications are looked for; empty: "
 	        "unchanged." },

@@ -285,6 +285,7 @@ static bool worker_start(struct worker *worker, const struct worker_start *start
 	worker->runtime.log = conn_log_said;
 	worker->runtime.threads = worker->config->daemon.threads;
 	worker->runtime.programs.limit = worker->config->daemon.programs;
+	worker->runtime.fetches.limit = worker->config->daemon.fetches;
 	task_pool_init(&worker->runtime.tasks, worker->config->daemon.stack_size);
 	if (!worker->base || !worker->scratch || !worker->output ||
 	        !async_start(&worker->runtime) || !deadlines_init(&worker->clock, worker->base) ||

@@ -1,5 +1,5 @@
 /*
- * What a handler waits for: time, tasks, threads, queues, channels, programs.
+ * What a handler waits for: time, tasks, threads, queues, channels, programs, other servers.
  * Part of anygate.h, which includes it; an application includes that one only.
  */
 #ifndef ANYGATE_ASYNC_H
@@ -213,6 +213,80 @@ struct ag_run_result {
  * then.
  */
 int ag_run(struct ag_request *req, const struct ag_run_spec *spec, struct ag_run_result *result);
+
+/* ---- HTTP client ---- */
+
+/*
+ * Takes an answer as it comes; `data` is valid for the call. First with size 0: the head has come,
+ * and status, url and headers stand in the result; then the body in pieces. May suspend: the peer
+ * has to wait meanwhile. Not 0 ends the fetch.
+ */
+typedef int ag_fetch_output(struct ag_request *req, void *argument, const char *data, size_t size);
+
+/* What to ask whom; zeroed but for url is good. */
+struct ag_fetch_spec {
+	/* http:// or https:// in visible ASCII; no name and password, for which there is a header
+	 */
+	const char *url;
+	const char *method; /* a token but CONNECT; NULL: GET, or POST where there is a body */
+	/*
+	 * "Name: value", NULL at the end; nothing else is sent but Host, unless it is here, and the
+	 * body's length. Refused are those that belong to a connection: Connection, Content-Length,
+	 * Expect, Keep-Alive, Proxy-Connection, TE, Trailer, Transfer-Encoding, Upgrade.
+	 */
+	const char *const *headers;
+	const void *body; /* `body_size` bytes, */
+	size_t body_size;
+	bool body_request;   /* or, instead, what is left of the request's own, as it comes */
+	size_t limit;        /* bytes of the answer's body; 0: 1 MiB, with `take`: no limit */
+	unsigned redirects;  /* to follow, by http and https only; 0: one is the answer */
+	unsigned connect_ms; /* for its name, the connection and TLS; 0: 10 s */
+	/* for the whole, or, with `take` or body_request, since the last piece of a body; not while
+	 * the request's own is waited for. 0: 60 s, AG_FOREVER: none */
+	unsigned timeout_ms;
+	const char *socket;    /* path of a Unix socket to connect to, whatever the URL's host */
+	const char *ca_file;   /* who signs certificates, in PEM; NULL: the system's */
+	ag_fetch_output *take; /* gets the answer as it comes, in place of `body`; or NULL */
+	void *argument;        /* for it */
+};
+
+/* What came. All of it lives as long as the request; no text is NULL. */
+struct ag_fetch_result {
+	int status;          /* 100 to 999; 0: no head came */
+	const char *url;     /* who has answered, behind redirects */
+	const char *headers; /* see ag_fetch_header */
+	size_t headers_size;
+	const char *body; /* as it was sent, no encoding is undone; a NUL behind it */
+	size_t body_size;
+	const char *error; /* why there is no answer, one line without its end; "": there is one */
+};
+
+/*
+ * Asks an HTTP/1.1 server and waits for the answer. Suspends; several tasks may do so at once,
+ * daemon.fetches in a worker: others wait their turn first. Connections are kept and used again by
+ * all fetches of a worker; names are resolved in threads. Certificates and their names are always
+ * verified. http_proxy and its like, .netrc and cookies are not looked at.
+ *
+ * Of redirects that are followed 303 makes a GET of all but HEAD, 301 and 302 of POST;
+ * Authorization and Cookie are not sent to another host; a body of body_request is not to be had
+ * twice. What is not idempotent (RFC 9110 9.2.2) is sent once only.
+ *
+ * Returns 0 with the answer, whatever its status. Or the fetch was ended, its connection closed and
+ * all given back: AG_UNREACHABLE, AG_UNTRUSTED, AG_SLOW, AG_TOO_LARGE, AG_BAD_ANSWER; AG_INVALID
+ * (the spec, nothing was sent); AG_GONE at once when the client goes away; AG_TIMEOUT by the
+ * request's own deadline; AG_CANCELED; AG_NOMEM; what `take` returned; what ag_read would with
+ * body_request. `error` says of all but the last three why; what was had of the head stands, no
+ * body.
+ */
+int ag_fetch(
+        struct ag_request *req, const struct ag_fetch_spec *spec, struct ag_fetch_result *result);
+
+/* The first header of this name, whatever its case, or NULL. */
+const char *ag_fetch_header(const struct ag_fetch_result *result, const char *name);
+
+/* The i-th header in order: true and both strings, or false past the last. */
+bool ag_fetch_header_at(
+        const struct ag_fetch_result *result, size_t i, const char **name, const char **value);
 
 #ifdef __cplusplus
 }

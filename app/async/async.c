@@ -70,6 +70,7 @@ void async_stop(struct runtime *runtime, unsigned ms)
 	periodics_stop(async);
 	hooks_stop(async, ms);
 	offload_stop(async);
+	fetcher_stop(async);
 	free(async);
 	runtime->async = NULL;
 	channels_free(runtime);

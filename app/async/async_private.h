@@ -7,6 +7,7 @@
 #include "../request.h"
 #include "async.h"
 
+struct fetcher;
 struct offload;
 struct periodic;
 TAILQ_HEAD(background_list, background);
@@ -18,6 +19,7 @@ struct async {
 	struct background_list background;
 	struct periodic *periodics;
 	struct offload *offload; /* NULL: nothing was handed to a thread yet */
+	struct fetcher *fetcher; /* NULL: nothing was fetched yet */
 	bool begun;              /* the applications' start hooks have ended well */
 };
 
@@ -50,6 +52,11 @@ void offload_wait(struct async *async);
 
 /* Ends the threads; none may be busy. */
 void offload_stop(struct async *async);
+
+/* ---- fetch_multi.c ---- */
+
+/* Closes the connections that were kept; nothing is on its way. */
+void fetcher_stop(struct async *async);
 
 /* ---- async.c ---- */
 

@@ -41,6 +41,7 @@ static const struct value_row {
 	{ "daemon.stack_size=1g", "stack_size = 1G" },
 	{ "daemon.programs=0", "programs = 0" },
 	{ "daemon.programs=3", "programs = 3" },
+	{ "daemon.fetches=0", "fetches = 0" },
 	{ "listen.mode=600", "mode = 0600" },
 	{ "listen.protocol=http", "protocol = http" },
 	{ "listen.allowed_clients=10.0.0.0/8 fd00::/8,::1",

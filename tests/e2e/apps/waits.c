@@ -2,14 +2,18 @@
  * Waits in every way there is, until the client goes away, and tells what the wait answered then.
  * Counts in statics: one worker only.
  *
- *	GET /deadline?ms=, /sleep, /flushed, /join, /left, /get, /put, /cond, /semaphore, /offload
+ *	GET /deadline?ms=, /sleep, /flushed, /join, /left, /get, /put, /cond, /semaphore, /run,
+ *	    /fetch, /offload
  *	                wait
  *	GET /begun/:n   waits until there were n of them
  *	GET /ended/:n   waits until n have ended, and says what the last one was told
  */
 #include <anygate.h>
+#include <arpa/inet.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static atomic_int released; /* what is on a thread may end */
@@ -105,9 +109,48 @@ static int wait_semaphore(struct ag_request *req)
 	return over(ag_semaphore_take(req, semaphore, AG_FOREVER));
 }
 
+static int wait_run(struct ag_request *req)
+{
+	const struct ag_run_spec spec = { .argv = (const char *const[]){ "sleep", "3600", NULL } };
+	struct ag_run_result result;
+
+	begun++;
+	return over(ag_run(req, &spec, &result));
+}
+
+/* A server that takes connections, as the system does for it, and never says a word. */
+static int silent = -1;
+static char url[64];
+
+static int listen_silently(void)
+{
+	struct sockaddr_in where = { .sin_family = AF_INET };
+	socklen_t length = sizeof where;
+
+	where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (silent < 0 || bind(silent, (struct sockaddr *)&where, length) < 0 ||
+	        listen(silent, 128) < 0 ||
+	        getsockname(silent, (struct sockaddr *)&where, &length) < 0)
+		return -1;
+	snprintf(url, sizeof url, "http://127.0.0.1:%u/", ntohs(where.sin_port));
+	return 0;
+}
+
+static int wait_fetch(struct ag_request *req)
+{
+	const struct ag_fetch_spec spec = { .url = url, .timeout_ms = AG_FOREVER };
+	struct ag_fetch_result result;
+
+	begun++;
+	return over(ag_fetch(req, &spec, &result));
+}
+
 static int make(struct ag_request *req, void *argument)
 {
 	(void)argument;
+	if (listen_silently() < 0)
+		return -1;
 	empty = ag_queue_new(1);
 	full = ag_queue_new(1);
 	cond = ag_cond_new();
@@ -123,6 +166,7 @@ static int give_back(struct ag_request *req, void *argument)
 	ag_queue_free(full);
 	ag_cond_free(cond);
 	ag_semaphore_free(semaphore);
+	close(silent);
 	return 0;
 }
 
@@ -177,6 +221,8 @@ AG_APP(app)
 	ag_get(app, "/put", wait_put);
 	ag_get(app, "/cond", wait_cond);
 	ag_get(app, "/semaphore", wait_semaphore);
+	ag_get(app, "/run", wait_run);
+	ag_get(app, "/fetch", wait_fetch);
 	ag_get(app, "/offload", wait_offload);
 	ag_get(app, "/begun/:n", wait_begun);
 	ag_get(app, "/ended/:n", wait_ended);
