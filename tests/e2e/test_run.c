@@ -106,6 +106,8 @@ static const struct run_row {
 	{ "printf one; exit 2", "&take=0", NULL, "[one]0 2 0 0 0 0\n" },
 	{ "printf one; sleep 3600", "&take=42", NULL, "42 -1 0 0 0 0\n" },
 	{ "printf one; sleep 3600", "&take=-2", NULL, AG_TIMEOUT " -1 0 0 0 0\n" },
+	{ "printf one; sleep 1; printf two; sleep 3600", "&take=0&nap=2000&ms=500", NULL,
+	        "[one][two]0 -1 9 1 0 0\n" }, /* its time is looked at behind the nap */
 	{ "printf one; sleep 3600", "&times=1&cancel=1", NULL,
 	        "[one]" AG_CANCELED " -1 0 0 0 0\n" },
 };

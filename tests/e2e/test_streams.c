@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "tests/support/client.h"
 #include "tests/support/daemon.h"
@@ -138,6 +139,52 @@ Test(streams, silence, .timeout = 120)
 	site_stop(&site);
 }
 
+#define IDLE 2000
+
+static void open_silent(struct client *clients, size_t count, const char *address)
+{
+	struct bytes out = { 0 };
+
+	http_build(&out, "GET", "/events", NULL, NULL, 0);
+	for (size_t i = 0; i < count; i++) {
+		client_open(&clients[i], address);
+		client_send(&clients[i], out.data, out.length);
+		client_flush(&clients[i]);
+		await_text(&clients[i], "piece 1\n", address);
+	}
+	bytes_free(&out);
+}
+
+/* Says what a stream costs that waits for its next event. */
+Test(streams, idle_memory, .timeout = 120)
+{
+	const struct rlimit limit = { 8192, 8192 };
+	struct client *clients = calloc(IDLE + 10, sizeof *clients);
+	struct daemon daemon;
+	char address[256];
+
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	snprintf(address, sizeof address, "unix:%s", support_path("sock"));
+	daemon_start_with(&daemon, 1,
+	        &(struct process_options){
+	                .arguments = (const char *const[]){ BUILD_DIR "/../anygate", "-w", "1",
+	                        "-l", address, DAEMON_APPS "streams.so", NULL } });
+	open_silent(clients, 10, address);
+	pid_t worker = daemon_worker(&daemon, 0);
+	long before = process_memory(worker);
+
+	open_silent(clients + 10, IDLE, address);
+	long kib = process_memory(worker) - before;
+
+	printf("idle event streams: %d take %ld KiB, %.1f KiB each\n", IDLE, kib,
+	        (double)kib / IDLE);
+	cr_expect_leq(kib, 12L * IDLE);
+	for (size_t i = 0; i < IDLE + 10; i++)
+		client_close(&clients[i]);
+	free(clients);
+	daemon_stop(&daemon);
+}
+
 /* ---- bodies ---- */
 
 #define BODY (200 * 1024)
@@ -179,7 +226,27 @@ Test(streams, bodies, .timeout = 120)
 	site_stop(&site);
 }
 
-/* ---- the example ---- */
+/* ---- the examples ---- */
+
+/* One waits by each way; what is posted reaches all, whether it came before they waited or not. */
+Test(streams, longpoll_example, .timeout = 120)
+{
+	struct client clients[WAYS];
+	struct response response;
+	struct site site;
+
+	site_start(&site, DAEMON_APPS "longpoll.so");
+	for (size_t way = 0; way < WAYS; way++)
+		ask(&site, way, "/?since=0", NULL, &clients[way]);
+	http_request(daemon_address(&site.daemon), "POST", "/", NULL, "news", 4, &response);
+	cr_expect_eq(response.status, 200);
+	response_free(&response);
+	for (size_t way = 0; way < WAYS; way++) {
+		await_text(&clients[way], "news", way_name(way));
+		client_close(&clients[way]);
+	}
+	site_stop(&site);
+}
 
 Test(streams, clock_example, .timeout = 120)
 {

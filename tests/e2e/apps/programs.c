@@ -1,8 +1,8 @@
 /*
  * Runs what it is told and tells how it ended. Arguments of the query: arg (each), env (each), dir,
- * in, body, out, err, ms, take (stop with this once output comes), times (at once), cancel (once
- * output has come). The answer has a line for each: what ag_run returned, status, signal,
- * timed_out, sizes and cuts of both outputs; then both outputs.
+ * in, body, out, err, ms, take (stop with this once output comes), nap (ms, in the first take),
+ * times (at once), cancel (once output has come). The answer has a line for each: what ag_run
+ * returned, status, signal, timed_out, sizes and cuts of both outputs; then both outputs.
  */
 #include <anygate.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@ struct plan {
 	struct ag_run_result result[MOST];
 	int answer[MOST];
 	int stop;
+	unsigned nap;
 	unsigned next;
 	bool came;
 };
@@ -27,6 +28,8 @@ static int take(struct ag_request *req, void *argument, const char *data, size_t
 	plan->came = true;
 	if (plan->stop)
 		return plan->stop;
+	ag_sleep(req, plan->nap);
+	plan->nap = 0;
 	return ag_printf(req, "[%.*s]", (int)size, data);
 }
 
@@ -54,6 +57,7 @@ static void read_plan(struct ag_request *req, struct plan *plan)
 	spec->error_limit = strtoul(ag_arg(req, "err", "0"), NULL, 10);
 	spec->timeout_ms = (unsigned)atoi(ag_arg(req, "ms", "0"));
 	plan->stop = atoi(ag_arg(req, "take", "0"));
+	plan->nap = (unsigned)atoi(ag_arg(req, "nap", "0"));
 	if (ag_arg(req, "take", NULL) || ag_arg(req, "cancel", NULL))
 		spec->take = take;
 }
