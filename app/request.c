@@ -93,10 +93,11 @@ static char *joined_path(struct ag_request *req, const char *script, const char 
 /* The path rule: what the client sent is the truth, decoded and normalised here. */
 static char *find_path(struct ag_request *req)
 {
-	const char *uri = text(req, VAR_REQUEST_URI), *document = text(req, VAR_DOCUMENT_URI);
+	const struct var *uri = env_known(&req->env, VAR_REQUEST_URI);
+	const char *document = text(req, VAR_DOCUMENT_URI);
 
-	if (*uri)
-		return path_of_target(&req->arena, uri, strlen(uri));
+	if (uri && uri->value_length)
+		return path_of_target(&req->arena, env_value(uri), uri->value_length);
 	if (*document)
 		return path_normalise(&req->arena, document, strlen(document));
 	char *joined = joined_path(req, text(req, VAR_SCRIPT_NAME), text(req, VAR_PATH_INFO));

@@ -355,7 +355,7 @@ struct span conn_read_input(struct conn *conn)
 	size_t kept = conn->in_size < WORKER_SCRATCH ? conn->in_size : WORKER_SCRATCH;
 	size_t slack = kept > conn->in_length ? kept - conn->in_length : 0;
 	struct iovec into[] = { { conn->in + conn->in_length, slack }, { fresh, WORKER_SCRATCH } };
-	ssize_t n = slack ? readv(conn->fd, into, 2) : read(conn->fd, fresh, WORKER_SCRATCH);
+	ssize_t n = slack ? readv(conn->fd, into, 2) : recv(conn->fd, fresh, WORKER_SCRATCH, 0);
 
 	if (n == 0)
 		conn->eof = true;

@@ -46,10 +46,9 @@ static struct verdict check_value(const struct var *var)
 	return fine;
 }
 
-/* A variable is whole: it must stand as a C string and in a program's environment. */
-static struct verdict admit(struct env *env, struct var *var)
+/* What the first look did not find to be good. */
+static struct verdict look_closely(struct var *var)
 {
-	env_identify(env, var);
 	struct verdict verdict = var->id ? fine : check_name(var);
 
 	if (!verdict.status)
@@ -57,6 +56,13 @@ static struct verdict admit(struct env *env, struct var *var)
 	if (!verdict.status && is_field(var))
 		trim_value(var);
 	return verdict;
+}
+
+/* A variable is whole: it must stand as a C string and in a program's environment. */
+static struct verdict admit(struct env *env, struct var *var)
+{
+	env_identify(env, var);
+	return look_closely(var);
 }
 
 static const char too_large[] = "more or larger variables than limits.variables or header_size";
@@ -90,22 +96,6 @@ static inline void copy_name(char *to, const uint8_t *from, size_t length)
 	memcpy(to + length - 8, from + length - 8, 8);
 }
 
-/* Those that were entered last: what the first look did not find to be good. */
-static struct verdict look_closely(struct env *env, unsigned count)
-{
-	for (struct var *var = env->vars + env->count - count; count--; var++) {
-		struct verdict verdict = check_name(var);
-
-		if (!verdict.status)
-			verdict = check_value(var);
-		if (verdict.status)
-			return verdict;
-		if (is_field(var))
-			trim_value(var);
-	}
-	return fine;
-}
-
 /*
  * The same where all stand together: they are copied in one piece, and each name is moved up to its
  * value then, with a NUL between them in place of the framing. Nothing is looked at more closely
@@ -118,22 +108,24 @@ static struct verdict take_together(struct env *env, const struct wire_event *ev
 	const uint8_t *begin = event->pairs[0].name.data;
 	const struct pair *pair = event->pairs, *end = pair + event->count;
 	struct var *var = env->vars + env->count;
-	bool doubt = false;
+	struct verdict verdict = fine;
 
-	for (; pair < end; pair++, var++) {
+	for (; pair < end && !verdict.status; pair++, var++) {
 		size_t name_length = pair->name.length, length = pair->value.length;
 		char *value = room + (pair->value.data - begin), *name = value - 1 - name_length;
 		enum var_id id = env_lookup((const char *)pair->name.data, name_length);
+		bool doubt = !id | scan_has_control(value, length);
 
-		doubt |= !id | scan_has_control(value, length);
 		doubt |= length && (value[0] == ' ' || value[length - 1] == ' ');
 		copy_name(name, pair->name.data, name_length);
 		value[-1] = value[length] = '\0';
 		*var = (struct var){ name, (uint32_t)length, (uint16_t)name_length, (uint8_t)id,
 			false };
+		if (doubt)
+			verdict = look_closely(var);
 	}
-	env_enter(env, event->count);
-	return doubt ? look_closely(env, event->count) : fine;
+	env_enter(env, (unsigned)(pair - event->pairs));
+	return verdict;
 }
 
 static struct verdict take_variables(struct env *env, const struct wire_event *event)

@@ -68,6 +68,22 @@ static inline bool scan_has_control(const char *text, size_t length)
 	}
 }
 
+/* The first NUL of these, or their end. */
+static inline const uint8_t *scan_nul(const uint8_t *at, const uint8_t *end)
+{
+	for (; end - at >= 16; at += 16) {
+		__m128i bytes = _mm_loadu_si128((const __m128i *)at);
+		unsigned nuls = (unsigned)_mm_movemask_epi8(
+		        _mm_cmpeq_epi8(bytes, _mm_setzero_si128()));
+
+		if (nuls)
+			return at + __builtin_ctz(nuls);
+	}
+	while (at < end && *at)
+		at++;
+	return at;
+}
+
 /* Of sixteen bytes those that are no letter, digit or hyphen: bit i for text[i]. */
 static inline unsigned scan_unplain(const uint8_t *text)
 {

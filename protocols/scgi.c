@@ -74,11 +74,12 @@ static bool note_pair(struct scgi *scgi, const struct pair *pair)
  */
 static bool find_end(struct scgi *scgi, const uint8_t *data, size_t available, size_t *end)
 {
-	const uint8_t *nul = memchr(data + scgi->looked, '\0', available - scgi->looked);
+	const uint8_t *nul = scan_nul(data + scgi->looked, data + available);
+	bool found = nul < data + available;
 
-	*end = nul ? (size_t)(nul - data) : available;
-	scgi->looked = (uint32_t)*end + (nul != NULL);
-	return nul;
+	*end = (size_t)(nul - data);
+	scgi->looked = (uint32_t)*end + found;
+	return found;
 }
 
 /* Takes one pair off the front. False where its end is not there. */
