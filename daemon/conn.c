@@ -36,11 +36,12 @@ struct sockaddr_storage conn_peer(const struct conn *conn)
 void conn_log(const struct conn *conn, enum close_reason reason, const char *detail)
 {
 	unsigned level = close_reasons[reason].is_error ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
-	struct sockaddr_storage peer = conn_peer(conn);
 	char name[SOCKET_NAME_MAX];
 
 	if (!log_wants(level))
 		return;
+	struct sockaddr_storage peer = conn_peer(conn);
+
 	socket_name((struct sockaddr *)&peer, sizeof(peer), name, sizeof(name));
 	/* where several are open it may be about any of them */
 	struct ag_request *req = conn->requests && !conn->requests->next ? conn->requests : NULL;
@@ -69,7 +70,7 @@ static void conn_free(struct conn *conn)
 	unlink_conn(conn);
 	free(conn->in);
 	free(conn->out);
-	free(conn);
+	block_put(&conn->worker->conn_blocks, conn);
 	worker_conn_closed(listener);
 }
 
@@ -352,22 +353,26 @@ static void set_peer(struct conn *conn, const struct sockaddr *peer)
 	}
 }
 
-static size_t state_size(const struct protocol *protocol)
+/* With room for any decoder's state: one size is for all. */
+static struct conn *conn_new(struct worker *worker)
 {
 	size_t size = 0;
 
-	if (protocol)
-		return protocol->state_size;
 	for (const struct protocol *const *p = protocols; *p; p++)
 		size = (*p)->state_size > size ? (*p)->state_size : size;
-	return size;
+	size += sizeof(struct conn);
+	struct conn *conn = block_get(&worker->conn_blocks, size);
+
+	if (conn)
+		memset(conn, 0, size);
+	return conn;
 }
 
 void conn_open(struct listener *listener, int fd, const struct sockaddr *peer)
 {
 	const struct protocol *protocol = listener->config->protocol;
 	struct worker *worker = listener->worker;
-	struct conn *conn = calloc(1, sizeof(*conn) + state_size(protocol));
+	struct conn *conn = conn_new(worker);
 
 	tally_opened(listener);
 	if (!conn) {

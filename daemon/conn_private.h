@@ -28,30 +28,30 @@ struct conn {
 	uint32_t out_at, out_end, out_size;
 	uint32_t sent;                /* since the last turn */
 	uint32_t queued;              /* what the system held of the answer as `window` began */
+	uint32_t waited;              /* ms of `window`, before the deadline was set last */
 	struct deadline_list *window; /* the list whose time and bytes count, see conn_rate.c */
 	uint64_t moved;               /* bytes in this window */
-	uint64_t waited;              /* ms of it, before the deadline was set last */
 	int fd;
 	uint16_t port; /* the peer's */
 	uint8_t address[16];
 	uint8_t family; /* of the address: AF_INET, AF_INET6, AF_UNIX */
 	uint8_t state;
-	uint8_t events; /* EV_READ | EV_WRITE the loop watches */
-	uint8_t first;  /* the first byte that came */
-	uint8_t failed; /* enum close_reason found in a handler: closed at the next chance */
-	bool busy;      /* conn_work is on the way: others leave the rest to it */
-	bool whole;     /* a request has come whole and is not answered */
-	bool closing;   /* no other request is taken; closed when all are answered */
-	bool deaf;      /* what comes in can't be understood any more */
-	bool lingers;   /* ... and the peer may still be sending */
-	bool eof;       /* the peer sends no more */
-	bool served;    /* at least one request came */
-	bool unproxied; /* the PROXY header that must come first is not complete */
-	bool greeted;   /* the first byte behind it has come */
-	bool yields;    /* a handler gives others a turn */
-	bool vouched;   /* a Unix peer that is one of trusted_proxies */
-	bool late;      /* what it sent first may have waited longer than shed_after */
-	alignas(16) unsigned char decoder[];
+	uint8_t events;     /* EV_READ | EV_WRITE the loop watches */
+	uint8_t first;      /* the first byte that came */
+	uint8_t failed;     /* enum close_reason found in a handler: closed at the next chance */
+	bool busy : 1;      /* conn_work is on the way: others leave the rest to it */
+	bool whole : 1;     /* a request has come whole and is not answered */
+	bool closing : 1;   /* no other request is taken; closed when all are answered */
+	bool deaf : 1;      /* what comes in can't be understood any more */
+	bool lingers : 1;   /* ... and the peer may still be sending */
+	bool eof : 1;       /* the peer sends no more */
+	bool served : 1;    /* at least one request came */
+	bool unproxied : 1; /* the PROXY header that must come first is not complete */
+	bool greeted : 1;   /* the first byte behind it has come */
+	bool yields : 1;    /* a handler gives others a turn */
+	bool vouched : 1;   /* a Unix peer that is one of trusted_proxies */
+	bool late : 1;      /* what it sent first may have waited longer than shed_after */
+	alignas(8) unsigned char decoder[];
 };
 
 /* ---- conn.c: how it lives and ends ---- */

@@ -33,7 +33,7 @@ void conn_wait(struct conn *conn, struct deadline_list *list)
 {
 	struct worker *worker = conn->worker;
 
-	conn->waited += elapsed(conn);
+	conn->waited += (uint32_t)elapsed(conn);
 	if (!list) {
 		deadline_clear(&conn->deadline);
 		return;

@@ -53,6 +53,7 @@ struct worker {
 	struct listener *listeners;
 	size_t listener_count;
 	struct conn *conns; /* all of them */
+	struct block_pool conn_blocks;
 	size_t conn_count;
 	struct access *access; /* NULL: none is kept */
 	struct deadlines clock;

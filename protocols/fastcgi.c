@@ -12,14 +12,16 @@ enum slot_phase {
 };
 
 struct slot {
-	uint32_t left; /* at most two texts of limits.header_size bytes */
+	union {
+		uint8_t raw[8]; /* SLOT_PARAMS: up to two lengths of four bytes */
+		uint32_t left;  /* SLOT_PAIR: at most two texts of limits.header_size bytes */
+	};
 	uint16_t id;
 	uint8_t phase : 4;
 	uint8_t keep : 1;       /* FCGI_KEEP_CONN */
 	uint8_t authorizer : 1; /* 6.3: no STDIN comes */
 	uint8_t logged : 1;     /* STDERR has been sent */
 	uint8_t have;
-	uint8_t raw[8]; /* up to two lengths of four bytes */
 };
 
 struct fastcgi {
