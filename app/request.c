@@ -487,7 +487,10 @@ void request_late(struct ag_request *req)
 void request_leave(struct ag_request *req)
 {
 	req->leaving = true;
-	if (req->reader)
+	if (req->sse)
+		request_gone(
+		        req, false); /* as if: its client asks again, and finds another worker */
+	else if (req->reader)
 		request_wake(req->reader, 0);
 }
 

@@ -102,7 +102,7 @@ struct ag_request {
 	bool handled;      /* the carrier's: a handler has it, or had */
 	uint8_t answered;  /* the carrier's: first digit of the status on its way, or 0 */
 	bool upgraded;     /* body and answer are another protocol's, without end and limits */
-	bool leaving;      /* ... which is to end: its worker does */
+	bool leaving;      /* has been told that it is to end: its worker does */
 	bool closes;       /* by the answer: what follows may be no request */
 	bool authorizer;   /* asked whether to let a request pass (FastCGI 6.3) */
 
@@ -218,7 +218,8 @@ bool request_is_late(const struct ag_request *req, uint64_t limit);
  */
 void request_late(struct ag_request *req);
 
-/* The worker ends: an upgraded request's reader learns it, others go on. */
+/* The worker ends: an upgraded request's reader learns it, a stream of events ends, others go on.
+ */
 void request_leave(struct ag_request *req);
 
 /* The client took what was sent: a waiting ag_write goes on. */

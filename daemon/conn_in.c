@@ -304,14 +304,25 @@ bool conn_run_ready(struct conn *conn)
 	return ran;
 }
 
-bool conn_leave(struct conn *conn)
+/* A request without an end of its own, which has not been told yet. */
+static struct ag_request *find_staying(const struct conn *conn)
 {
 	struct ag_request *req = conn->requests;
 
-	if (!req || !req->upgraded || req->leaving)
+	while (req && ((!req->upgraded && !req->sse) || req->leaving))
+		req = req->next;
+	return req;
+}
+
+bool conn_leave(struct conn *conn)
+{
+	struct ag_request *req = find_staying(conn);
+
+	if (!req)
 		return false;
 	conn->busy = true;
-	request_leave(req);
+	for (; req; req = find_staying(conn))
+		request_leave(req);
 	conn_work(conn, (struct span){ conn->in, conn->in_length });
 	return true;
 }

@@ -141,9 +141,10 @@ struct ag_sse_options {
  * comment goes out by itself, so that nobody on the way gives the connection up, and a client that
  * has gone is noticed and ends the wait with AG_GONE. That costs no task, and no memory but a
  * timer's. From here on only these calls write. The stream ends when the handler returns; the
- * client asks again then, unless it is answered 204. Returns 0; AG_GONE for HEAD and a status
- * without a body, whose answer is complete with what was set; AG_INVALID where the answer has begun
- * already; or what ag_flush does.
+ * client asks again then, unless it is answered 204. When the worker ends, waits and sends end with
+ * AG_GONE, as if the client had gone: it will find another. Returns 0; AG_GONE for HEAD and a
+ *status without a body, whose answer is complete with what was set; AG_INVALID where the answer has
+ *begun already; or what ag_flush does.
  */
 int ag_sse_begin(struct ag_request *req, const struct ag_sse_options *options);
 

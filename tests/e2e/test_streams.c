@@ -2,6 +2,7 @@
  * Streams through every gate, straight and behind nginx: what is made arrives before the next is
  * made, and what is sent is read before the rest is sent.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,6 +138,28 @@ Test(streams, silence, .timeout = 120)
 		response_free(&response);
 	}
 	site_stop(&site);
+}
+
+/* A stream without an end is none that a worker would wait for: it ends well, and at once. */
+Test(streams, worker_ends, .timeout = 60)
+{
+	struct client clients[COUNT(gates)];
+	struct site site;
+
+	daemon_start(&site.daemon, 1, "-w", "1", "-l", "127.0.0.1:0", "-s",
+	        "daemon.graceful_timeout=1h", DAEMON_APPS "streams.so", NULL);
+	for (size_t way = 0; way < COUNT(gates); way++) {
+		ask(&site, way, "/events", NULL, &clients[way]);
+		await_text(&clients[way], "piece 1\n", way_name(way));
+	}
+	kill(site.daemon.process.pid, SIGTERM);
+	for (size_t way = 0; way < COUNT(gates); way++) {
+		client_read_all(&clients[way]);
+		if (way == 0)
+			cr_expect(holds(&clients[way], "\r\n0\r\n\r\n"), "it is cut off");
+		client_close(&clients[way]);
+	}
+	daemon_end(&site.daemon, 0, false);
 }
 
 #define IDLE 2000
