@@ -46,7 +46,7 @@ TEST_OBJECTS  = $(UNIT:%.c=$(ASAN)/%.o) $(E2E:%.c=$(ASAN)/%.o) $(SUPPORT:%.c=$(A
 TEST_APPS = $(EXAMPLES:%=$(ASAN)/apps/%.so) $(UNIT_APPS:%=$(ASAN)/apps/%.so) \
 	$(E2E_APPS:%=$(ASAN)/apps/%.so)
 
-.PHONY: all lib deps run test check lint fuzz coverage bench soak install uninstall clean
+.PHONY: all lib deps run test check lint fuzz coverage bench bench-waits soak install uninstall clean
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/anygate
@@ -182,6 +182,8 @@ BENCH_CC = $(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2
 $(BUILD)/bench/gateload: tests/bench/gateload.c tests/bench/gate.c tests/bench/address.c \
 	tests/bench/latency.c
 $(BUILD)/bench/floor: tests/bench/floor.c tests/bench/address.c
+$(BUILD)/bench/crowd: tests/bench/crowd.c tests/bench/address.c tests/bench/latency.c
+$(BUILD)/bench/kdf: tests/bench/kdf.c tests/bench/address.c tests/bench/latency.c
 $(BUILD)/bench/slowload: tests/soak/slowload.c tests/bench/address.c
 $(BUILD)/bench/steadyload: tests/soak/steadyload.c tests/soak/disturb.c tests/bench/gate.c \
 	tests/bench/address.c tests/bench/latency.c
@@ -193,6 +195,11 @@ $(BUILD)/bench/%: tests/bench/gate.h tests/bench/address.h tests/bench/latency.h
 bench: deps
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/bench/gateload $(BUILD)/bench/floor
 	@tests/bench/run $(BUILD)
+
+# What waiting costs: crowds at long polls and WebSockets, a client beside password hashes.
+bench-waits: deps
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/bench/crowd $(BUILD)/bench/kdf $(TEST_APPS)
+	@tests/bench/waits
 
 # Long runs: hostile and constant load, and what disturbs it; `check` runs the short forms.
 SOAK_TOOLS = $(BUILD)/bench/gateload $(BUILD)/bench/slowload $(BUILD)/bench/steadyload
@@ -212,7 +219,7 @@ run: deps
 test: deps
 	@$(MAKE) -s --no-print-directory -j2 all check
 
-check: $(BUILD)/anygate lib $(ASAN)/test-runner $(ASAN)/anygate $(FUZZ_TARGETS) $(SOAK_TOOLS) $(TEST_APPS) $(PEERS:%=$(ASAN)/peers/%)
+check: $(BUILD)/anygate lib $(ASAN)/test-runner $(ASAN)/anygate $(FUZZ_TARGETS) $(SOAK_TOOLS) $(BUILD)/bench/crowd $(TEST_APPS) $(PEERS:%=$(ASAN)/peers/%)
 	@tests/support/check $(ASAN)/test-runner
 
 C_FILES = $(shell git ls-files '*.c' '*.h' 2>/dev/null || find app protocols daemon tests -name '*.[ch]')
