@@ -175,6 +175,7 @@ Test(install, the_whole_command_line, .timeout = 300)
 	        "mv ${ROOT}/new " PROGRAM);
 	kill(site.daemon.process.pid, SIGUSR2);
 	daemon_expect(&site.daemon, "upgraded to ");
+	daemon_expect(&site.daemon, "generation 3 serves"); /* no worker before accepts now */
 	expect_greeting(&site, "Moin, you\n");
 	run(&site, PROGRAM " stop -c ${ROOT}/site.ini");
 	daemon_end(&site.daemon, 0, false);
