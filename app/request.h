@@ -44,12 +44,12 @@ struct runtime {
 	struct block_pool task_blocks;
 	struct channels *channels; /* NULL: nobody has subscribed yet */
 	struct bus *bus;           /* takes messages to other workers; NULL: there are none */
-	struct channel_counters channel_counters;
-	int worker;        /* from 1 */
-	unsigned threads;  /* for ag_offload, 0: none */
-	uint64_t requests; /* so far */
-	uint64_t seed;     /* of their ids: no other worker has the same */
-	bool timed;        /* requests keep `ran`, for which the clock is asked */
+	struct channel_counters *channel_counters; /* never NULL once async has started */
+	int worker;                                /* from 1 */
+	unsigned threads;                          /* for ag_offload, 0: none */
+	uint64_t requests;                         /* so far */
+	uint64_t seed;                             /* of their ids: no other worker has the same */
+	bool timed; /* requests keep `ran`, for which the clock is asked */
 	bool debug;
 	uint64_t now; /* us, CLOCK_MONOTONIC, not long ago; 0: nobody keeps it */
 	/* is told, on the worker's own stack, that `current` has changed; or NULL */

@@ -35,6 +35,8 @@ static void leave_master(struct master *master)
 		if (child->control >= 0)
 			close(child->control);
 	close(master->signal_fd);
+	if (master->bus.fd >= 0)
+		close(master->bus.fd);
 	close(master->options->start); /* a directory leads out of any root */
 	master->start->on_forked(master->start->data);
 	sigprocmask(SIG_UNBLOCK, &master->signals, NULL);
@@ -75,6 +77,7 @@ static int run_child(const struct master *master, const struct generation *gener
 		.number = (int)child->number,
 		.control = control,
 		.slot = child->slot,
+		.bus = admin ? NULL : &master->bus,
 		.statm = upkeep_open_statm(),
 	};
 	char error[CONTROL_TEXT_MAX];

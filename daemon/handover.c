@@ -45,6 +45,7 @@ int handover_write(const struct handover *handover)
 		write_bound(file, &handover->bound[i]);
 	for (size_t i = 0; i < handover->child_count; i++)
 		write_child(file, &handover->children[i]);
+	fprintf(file, "bus %d %d\n", handover->ring, handover->wake);
 	if (fclose(file) == 0)
 		return fd;
 	close(fd);
@@ -103,6 +104,17 @@ static bool read_child(FILE *file, struct handed_child *child)
 	return pid > 0;
 }
 
+/* Programs of old wrote none. */
+static void read_bus(FILE *file, struct handover *handover)
+{
+	char line[64];
+
+	handover->ring = handover->wake = -1;
+	if (read_line(file, line, sizeof(line)) &&
+	        sscanf(line, "bus %d %d", &handover->ring, &handover->wake) != 2)
+		handover->ring = handover->wake = -1;
+}
+
 static bool read_all(FILE *file, struct handover *handover)
 {
 	char line[512];
@@ -131,6 +143,7 @@ static bool read_all(FILE *file, struct handover *handover)
 	for (size_t i = 0; i < handover->child_count; i++)
 		if (!read_child(file, &handover->children[i]))
 			return false;
+	read_bus(file, handover);
 	return true;
 }
 

@@ -31,10 +31,11 @@ struct handed_child {
 };
 
 struct handover {
-	int config;   /* file of the configuration in force */
-	int board;    /* of the scoreboard; -1: none */
-	int pidfile;  /* -1: none */
-	int previous; /* the program before, to go back to; -1: this is the way back */
+	int config;     /* file of the configuration in force */
+	int board;      /* of the scoreboard; -1: none */
+	int ring, wake; /* of the bus; -1: none */
+	int pidfile;    /* -1: none */
+	int previous;   /* the program before, to go back to; -1: this is the way back */
 	unsigned generation, last_generation, wanted;
 	struct bound *bound;
 	size_t bound_count;

@@ -331,6 +331,8 @@ static bool master_open(struct master *master, const struct master_start *start)
 	master->signal_fd = signalfd(-1, &master->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (master->signal_fd < 0 ||
 	        !open_board(master, start->handover, &start->first->config->daemon) ||
+	        !bus_open(&master->bus, start->handover ? start->handover->ring : -1,
+	                start->handover ? start->handover->wake : -1) ||
 	        !upgrade_prepare(master))
 		return false;
 	if (!start->handover) {
@@ -352,6 +354,7 @@ static void master_close(struct master *master)
 	generation_free(master->next, master->now);
 	generation_free(master->now, NULL);
 	scoreboard_free(master->board);
+	bus_close(&master->bus);
 	close(master->signal_fd);
 	close(master->upgrade.exe);
 }
@@ -362,6 +365,7 @@ int master_run(const struct master_start *start)
 		.options = start->options,
 		.last_generation = start->first->number,
 		.pidfile = start->pidfile,
+		.bus = { .fd = -1, .wake = -1 },
 		.upgrade = { .previous = -1 },
 		.start = start,
 	};

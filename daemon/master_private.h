@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "bus.h"
 #include "generation.h"
 #include "handover.h"
 #include "master.h"
@@ -60,7 +61,8 @@ struct master {
 	struct scoreboard *board;
 	int board_fd;
 	bool board_new; /* adopted workers have their slots elsewhere */
-	int pidfile;    /* -1: none */
+	struct bus_shared bus;
+	int pidfile; /* -1: none */
 	struct upgrade upgrade;
 	sigset_t signals;
 	int signal_fd;

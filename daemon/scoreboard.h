@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "../app/async/channel.h"
 #include "crash.h"
 #include "histogram.h"
 #include "reasons.h"
@@ -35,6 +36,7 @@ struct counters {
 	uint64_t closed[CLOSE_REASON_COUNT]; /* connections, by reason */
 	uint64_t refused[REFUSAL_COUNT];     /* requests and connections, see enum refusal */
 	uint64_t log_dropped;                /* lines of a log that took no more */
+	struct channel_counters channels;    /* messages */
 	struct histogram latency;            /* us from a request's head to its answer's end */
 	struct histogram queued;             /* us that an accepted connection waited, at most */
 };

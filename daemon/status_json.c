@@ -54,6 +54,9 @@ static void write_counters(struct ag_request *req, const struct counters *counte
 		        req, "%s\"%s\":%llu", i ? "," : "", classes[i], (ull)counters->by_class[i]);
 	ag_printf(req, "},\"bytes_in\":%llu,\"bytes_out\":%llu,\"log_dropped\":%llu",
 	        (ull)counters->bytes_in, (ull)counters->bytes_out, (ull)counters->log_dropped);
+	ag_printf(req, ",\"messages\":{\"published\":%llu,\"delivered\":%llu,\"lost\":%llu}",
+	        (ull)counters->channels.published, (ull)counters->channels.delivered,
+	        (ull)counters->channels.lost);
 	write_reasons(req, "closed", close_reasons, counters->closed, CLOSE_REASON_COUNT);
 	write_reasons(req, "refused", refusals, counters->refused, REFUSAL_COUNT);
 	write_histogram(req, "latency_us", &counters->latency);

@@ -79,6 +79,11 @@ static const struct counter_row counter_rows[] = {
 	        refusal_name },
 	{ "received_bytes", "bytes", "Bytes read from sockets.", ONE(bytes_in) },
 	{ "sent_bytes", "bytes", "Bytes written to sockets.", ONE(bytes_out) },
+	{ "messages_published", "", "Messages published in channels.", ONE(channels.published) },
+	{ "messages_delivered", "", "Messages that subscriptions have received.",
+	        ONE(channels.delivered) },
+	{ "messages_lost", "", "Messages that came too fast for a subscription.",
+	        ONE(channels.lost) },
 	{ "log_lines_dropped", "", "Lines that a log took no more.", ONE(log_dropped) },
 };
 

@@ -130,6 +130,8 @@ static void keep_open(int fd, bool keep)
 static void keep_all(struct master *master, const struct handover *handover, bool keep)
 {
 	keep_open(handover->board, keep);
+	keep_open(handover->ring, keep);
+	keep_open(handover->wake, keep);
 	keep_open(handover->pidfile, keep);
 	keep_open(handover->previous, keep);
 	for (size_t i = 0; i < handover->bound_count; i++)
@@ -185,6 +187,8 @@ static void execute(struct master *master, const char *why)
 	struct handover handover = {
 		.config = write_config(master),
 		.board = master->board_fd,
+		.ring = master->bus.fd,
+		.wake = master->bus.wake,
 		.pidfile = master->pidfile,
 		.previous = why ? -1 : upgrade->exe,
 		.generation = master->now->number,
@@ -263,6 +267,8 @@ bool upgrade_adopt(struct master *master, const struct handover *handover)
 	master->upgrade.previous = handover->previous;
 	keep_open(handover->previous, false);
 	keep_open(handover->board, false);
+	keep_open(handover->ring, false);
+	keep_open(handover->wake, false);
 	for (size_t i = 0; i < handover->child_count; i++, end = &(*end)->next)
 		if (!(*end = adopt(master, &handover->children[i])))
 			return false;

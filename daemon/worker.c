@@ -204,6 +204,7 @@ static void worker_stop(struct worker *worker)
 	}
 	evtimer_del(&worker->cut);
 	async_stop(&worker->runtime, worker->config->daemon.graceful_timeout);
+	bus_stop(worker);
 	subprocesses_stop(&worker->runtime);
 	worker_stop_logs(worker);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
@@ -284,6 +285,7 @@ static bool worker_start(struct worker *worker, const struct worker_start *start
 	worker->runtime.base = worker->base;
 	worker->runtime.limits = &worker->config->limits;
 	worker->runtime.log = conn_log_said;
+	worker->runtime.channel_counters = &worker->slot->counters.channels;
 	worker->runtime.threads = worker->config->daemon.threads;
 	worker->runtime.programs.limit = worker->config->daemon.programs;
 	worker->runtime.fetches.limit = worker->config->daemon.fetches;
@@ -293,6 +295,8 @@ static bool worker_start(struct worker *worker, const struct worker_start *start
 	        !worker_start_logs(worker))
 		return false;
 	add_deadlines(worker);
+	if (start->bus)
+		bus_start(worker, start->bus);
 	evtimer_assign(&worker->tidy, worker->base, on_tidy, worker);
 	evtimer_assign(&worker->resume, worker->base, on_resume, worker);
 	evtimer_assign(&worker->cut, worker->base, on_cut, worker);

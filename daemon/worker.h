@@ -13,6 +13,7 @@
 
 #include "../app/request.h"
 #include "../app/router.h"
+#include "bus.h"
 #include "config.h"
 #include "deadline.h"
 #include "scoreboard.h"
@@ -63,6 +64,7 @@ struct worker {
 	bool softly;       /* draining, and others go on in its place */
 	struct slot *slot; /* its figures */
 	struct upkeep upkeep;
+	struct worker_bus bus;
 	uint8_t *scratch; /* WORKER_SCRATCH for kept bytes, as many for those read last */
 	uint8_t *output;  /* what is being encoded */
 	char date[32];    /* HTTP-date of `dated` */
@@ -86,6 +88,7 @@ struct worker_start {
 	int control; /* the worker's end, see control.h */
 	int statm;   /* of upkeep_open_statm(), the worker's from here on */
 	struct slot *slot;
+	const struct bus_shared *bus; /* NULL: it is not to publish anything */
 };
 
 /*

@@ -47,6 +47,8 @@ bool async_start(struct runtime *runtime)
 	TAILQ_INIT(&async->background);
 	evtimer_assign(&async->turn, runtime->base, on_turn, async);
 	runtime->async = async;
+	if (!runtime->channel_counters)
+		runtime->channel_counters = &async->channel_counters;
 	return true;
 }
 

@@ -18,9 +18,10 @@ struct async {
 	struct task_list turns;
 	struct background_list background;
 	struct periodic *periodics;
-	struct offload *offload; /* NULL: nothing was handed to a thread yet */
-	struct fetcher *fetcher; /* NULL: nothing was fetched yet */
-	bool begun;              /* the applications' start hooks have ended well */
+	struct offload *offload;                  /* NULL: nothing was handed to a thread yet */
+	struct fetcher *fetcher;                  /* NULL: nothing was fetched yet */
+	struct channel_counters channel_counters; /* where nobody else counts */
+	bool begun; /* the applications' start hooks have ended well */
 };
 
 /* ---- background.c ---- */

@@ -93,7 +93,7 @@ static void drop_oldest(struct runtime *runtime, struct channel *channel)
 		if (each->next == oldest) {
 			each->next = TAILQ_NEXT(oldest, link);
 			each->lost++;
-			runtime->channel_counters.lost++;
+			runtime->channel_counters->lost++;
 		}
 	stop_keeping(channel, oldest);
 }
@@ -111,14 +111,32 @@ static void lose(struct runtime *runtime, struct channel *channel, uint64_t coun
 
 	for (each = LIST_FIRST(&channel->subscriptions); each; each = LIST_NEXT(each, by_channel))
 		each->lost += count;
-	runtime->channel_counters.lost += count * channel->subscription_count;
+	runtime->channel_counters->lost += count * channel->subscription_count;
 }
 
-void channels_deliver(struct runtime *runtime, const char *name, const void *data, size_t size)
+/* Whoever was there when it was published has it before him; how many. */
+static unsigned hand_out(struct channel *channel, struct message *message, uint64_t number)
+{
+	struct ag_subscription *each;
+	unsigned count = 0;
+
+	for (each = LIST_FIRST(&channel->subscriptions); each; each = LIST_NEXT(each, by_channel)) {
+		if (each->since > number)
+			continue;
+		count++;
+		if (!each->next)
+			each->next = message;
+		if (*each->waiter)
+			waiting_wake_later(*each->waiter, 0);
+	}
+	return count;
+}
+
+void channels_deliver(
+        struct runtime *runtime, const char *name, const void *data, size_t size, uint64_t number)
 {
 	struct channel *channel = find(runtime, name);
 	struct message *message = channel ? message_new(runtime, data, size) : NULL;
-	struct ag_subscription *each;
 
 	if (!channel)
 		return;
@@ -130,13 +148,9 @@ void channels_deliver(struct runtime *runtime, const char *name, const void *dat
 	TAILQ_INSERT_TAIL(&channel->kept, message, link);
 	channel->kept_count++;
 	channel->kept_bytes += size;
-	message->pending = channel->subscription_count;
-	for (each = LIST_FIRST(&channel->subscriptions); each; each = LIST_NEXT(each, by_channel)) {
-		if (!each->next)
-			each->next = message;
-		if (*each->waiter)
-			waiting_wake_later(*each->waiter, 0);
-	}
+	message->pending = hand_out(channel, message, number);
+	if (!message->pending)
+		stop_keeping(channel, message);
 }
 
 struct missed {
@@ -240,6 +254,7 @@ struct ag_subscription *channel_subscribe(
 		return NULL;
 	}
 	subscription->req = req;
+	subscription->since = runtime->bus ? runtime->bus->next(runtime->bus) : 0;
 	subscription->channel = channel;
 	subscription->waiter = waiter ? waiter : &subscription->task;
 	LIST_INSERT_HEAD(&channel->subscriptions, subscription, by_channel);
@@ -268,7 +283,7 @@ void channel_receive(struct ag_subscription *subscription, struct ag_message *me
 	subscription->held = next;
 	subscription->lost = 0;
 	subscription->next = TAILQ_NEXT(next, link);
-	subscription->req->runtime->channel_counters.delivered++;
+	subscription->req->runtime->channel_counters->delivered++;
 	pass(subscription->channel, next);
 }
 

@@ -27,11 +27,13 @@ struct runtime;
  * What carries messages between workers. publish() takes one to all of them, this one too, and
  * returns 0, AG_BUSY or AG_NOMEM; this worker's comes by channels_deliver in a later turn of the
  * loop. wanted() says that the worker has a subscription to the channel from now on, or none any
- * more; `channels` is how many it has others for.
+ * more; `channels` is how many it has them for. next() is the number of the next message that will
+ * be published.
  */
 struct bus {
 	int (*publish)(struct bus *bus, const char *channel, const void *data, size_t size);
 	void (*wanted)(struct bus *bus, const char *channel, bool wanted, size_t channels);
+	uint64_t (*next)(const struct bus *bus);
 };
 
 /* In memory once for all that are to have it. */
@@ -54,6 +56,7 @@ struct ag_subscription {
 	struct message *next;    /* to be received; NULL: none has come */
 	struct message *held;    /* was received last and may be looked at */
 	size_t lost;             /* before `next` */
+	uint64_t since;          /* the bus's number of the first message it is to have */
 	struct ag_task *task;    /* waits in ag_receive */
 	struct ag_task **waiter; /* says who waits; not always `task` */
 };
@@ -65,8 +68,15 @@ struct channel_counters {
 	uint64_t published, delivered, lost;
 };
 
-/* A message has come: all subscriptions have it before them. `data` is copied. */
-void channels_deliver(struct runtime *runtime, const char *channel, const void *data, size_t size);
+/* For messages that are not numbered by the bus. */
+#define CHANNEL_UNNUMBERED UINT64_MAX
+
+/*
+ * A message has come: all subscriptions have it before them that are not younger than its number on
+ * the bus. `data` is copied.
+ */
+void channels_deliver(struct runtime *runtime, const char *channel, const void *data, size_t size,
+        uint64_t number);
 
 /* So many have passed the worker by, of whatever channels. */
 void channels_miss(struct runtime *runtime, uint64_t count);

@@ -12,8 +12,8 @@ int ag_publish(struct ag_request *req, const char *channel, const void *data, si
 	if (runtime->bus)
 		answer = runtime->bus->publish(runtime->bus, channel, data, size);
 	else
-		channels_deliver(runtime, channel, data, size);
-	runtime->channel_counters.published += !answer;
+		channels_deliver(runtime, channel, data, size, CHANNEL_UNNUMBERED);
+	runtime->channel_counters->published += !answer;
 	return answer;
 }
 

@@ -49,7 +49,7 @@ static void check_get(const char *address, int status, const char *body, const c
 /* ---- the client goes away ---- */
 
 static const char *const kinds[] = { "/sleep", "/flushed", "/deadline?ms=3600000", "/join", "/left",
-	"/get", "/put", "/cond", "/semaphore", "/run", "/fetch", "/offload" };
+	"/get", "/put", "/cond", "/semaphore", "/receive", "/run", "/fetch", "/offload" };
 
 /* Those that end when they are told to: the last one waits for its thread. */
 #define ENDING (COUNT(kinds) - 1)

@@ -167,7 +167,7 @@ static int misses(struct ag_request *req)
 	say(req, "news", "2");
 	hear(req, one, 0);
 	hear(req, other, 0);
-	note("%d", (int)loop.runtime.channel_counters.lost);
+	note("%d", (int)loop.runtime.channel_counters->lost);
 	return 200;
 }
 
@@ -240,6 +240,12 @@ static int bus_publish(struct bus *bus, const char *channel, const void *data, s
 	return size > 1 ? AG_BUSY : 0;
 }
 
+static uint64_t bus_next(const struct bus *bus)
+{
+	(void)bus;
+	return 10;
+}
+
 static void bus_wanted(struct bus *bus, const char *channel, bool wanted, size_t channels)
 {
 	(void)bus;
@@ -254,8 +260,9 @@ static int uses_bus(struct ag_request *req)
 	note("%d ", say(req, "a", "1"));
 	note("%d ", say(req, "a", "23"));
 	hear(req, one, 0);
-	channels_deliver(&loop.runtime, "a", "4", 1);
-	channels_deliver(&loop.runtime, "unknown", "5", 1);
+	channels_deliver(&loop.runtime, "a", "3", 1, 9); /* was published before */
+	channels_deliver(&loop.runtime, "a", "4", 1, 10);
+	channels_deliver(&loop.runtime, "unknown", "5", 1, CHANNEL_UNNUMBERED);
 	hear(req, one, 0);
 	ag_unsubscribe(one);
 	ag_unsubscribe(other);
@@ -264,14 +271,14 @@ static int uses_bus(struct ag_request *req)
 
 Test(channel, bus)
 {
-	struct bus bus = { bus_publish, bus_wanted };
+	struct bus bus = { bus_publish, bus_wanted, bus_next };
 
 	loopback_open(&loop);
 	loop.runtime.bus = &bus;
 	run("bus", uses_bus);
 	cr_expect_str_eq(trace, "+a=1 +b=2 a<1 0 a<23 -7 -2 a:4 -a=1 -b=0 ", "%s", trace);
-	cr_expect_eq(loop.runtime.channel_counters.published, 1);
-	cr_expect_eq(loop.runtime.channel_counters.delivered, 1);
+	cr_expect_eq(loop.runtime.channel_counters->published, 1);
+	cr_expect_eq(loop.runtime.channel_counters->delivered, 1);
 	loopback_close(&loop);
 }
 
@@ -330,23 +337,23 @@ Test(channel, websocket)
 	open_chat(chats);
 	loopback_body(&loop, FRAME("\x81", "\x82", "hi"), 8);
 	EXPECT("\x81\x02hi");
-	channels_deliver(&loop.runtime, "hall", "\xff", 1);
-	channels_deliver(&loop.runtime, "room", "1", 1);
-	channels_deliver(&loop.runtime, "hall", "2", 1);
+	channels_deliver(&loop.runtime, "hall", "\xff", 1, CHANNEL_UNNUMBERED);
+	channels_deliver(&loop.runtime, "room", "1", 1, CHANNEL_UNNUMBERED);
+	channels_deliver(&loop.runtime, "hall", "2", 1, CHANNEL_UNNUMBERED);
 	EXPECT("\x82\x01\xff\x81\x01"
 	       "1\x81\x01"
 	       "2");
 	/* in the middle of what the client says */
 	loopback_body(&loop, FRAME("\x01", "\x81", "b"), 7);
-	channels_deliver(&loop.runtime, "room", "3", 1);
+	channels_deliver(&loop.runtime, "room", "3", 1, CHANNEL_UNNUMBERED);
 	EXPECT("\x81\x01"
 	       "3");
 	loopback_body(&loop, FRAME("\x80", "\x81", "c"), 7);
 	EXPECT("\x81\x02"
 	       "bc");
 	loopback_body(&loop, FRAME("\x81", "\x85", "leave"), 11);
-	channels_deliver(&loop.runtime, "room", "4", 1);
-	channels_deliver(&loop.runtime, "hall", "5", 1);
+	channels_deliver(&loop.runtime, "room", "4", 1, CHANNEL_UNNUMBERED);
+	channels_deliver(&loop.runtime, "hall", "5", 1, CHANNEL_UNNUMBERED);
 	EXPECT("\x81\x01"
 	       "5");
 	loopback_gone(&loop, true);

@@ -2,8 +2,8 @@
  * Waits in every way there is, until the client goes away, and tells what the wait answered then.
  * Counts in statics: one worker only.
  *
- *	GET /deadline?ms=, /sleep, /flushed, /join, /left, /get, /put, /cond, /semaphore, /run,
- *	    /fetch, /offload
+ *	GET /deadline?ms=, /sleep, /flushed, /join, /left, /get, /put, /cond, /semaphore, /receive,
+ *	    /run, /fetch, /offload
  *	                wait
  *	GET /begun/:n   waits until there were n of them
  *	GET /ended/:n   waits until n have ended, and says what the last one was told
@@ -146,6 +146,15 @@ static int wait_fetch(struct ag_request *req)
 	return over(ag_fetch(req, &spec, &result));
 }
 
+static int wait_receive(struct ag_request *req)
+{
+	struct ag_subscription *subscription = ag_subscribe(req, "nothing");
+	struct ag_message message;
+
+	begun++;
+	return over(ag_receive(req, subscription, &message, AG_FOREVER));
+}
+
 static int make(struct ag_request *req, void *argument)
 {
 	(void)argument;
@@ -223,6 +232,7 @@ AG_APP(app)
 	ag_get(app, "/semaphore", wait_semaphore);
 	ag_get(app, "/run", wait_run);
 	ag_get(app, "/fetch", wait_fetch);
+	ag_get(app, "/receive", wait_receive);
 	ag_get(app, "/offload", wait_offload);
 	ag_get(app, "/begun/:n", wait_begun);
 	ag_get(app, "/ended/:n", wait_ended);
