@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 static bool parse_unix(const char *path, struct address *address)
 {
@@ -33,4 +34,18 @@ bool address_parse(const char *text, struct address *address)
 	inet->sin_port = htons((uint16_t)atoi(colon + 1));
 	address->length = sizeof(*inet);
 	return inet_pton(AF_INET, host, &inet->sin_addr) == 1;
+}
+
+int address_listen(const struct address *address)
+{
+	const struct sockaddr *to = (const struct sockaddr *)&address->socket;
+	int fd = socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, to, address->length) == 0 && listen(fd, SOMAXCONN) == 0)
+		return fd;
+	close(fd);
+	return -1;
 }

@@ -13,4 +13,7 @@ struct address {
 /* "unix:PATH" or "IPV4:PORT"; false where `text` is neither. */
 bool address_parse(const char *text, struct address *address);
 
+/* A listening socket, or -1. */
+int address_listen(const struct address *address);
+
 #endif

@@ -1,6 +1,7 @@
 /* Requests with the variables of Debian's fastcgi_params, scgi_params and uwsgi_params. */
 #include "gate.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -32,13 +33,19 @@ static const char *const variables[][2] = {
 };
 
 #define VARIABLES (sizeof(variables) / sizeof(*variables))
+#define TARGET    "/shop/items?page=1&order=name"
+#define CHUNK_MAX 32768 /* bytes of a body in a record of nginx */
 
-/* ---- requests ---- */
+/* ---- buffers ---- */
 
-static void add(struct gate_buffer *out, const void *data, size_t length)
+void gate_add(struct gate_buffer *out, const void *data, size_t length)
 {
-	if (out->length + length > sizeof(out->bytes))
-		abort(); /* the table above has outgrown GATE_REQUEST_MAX */
+	if (out->room - out->length < length) {
+		out->room = (out->room + length) * 2;
+		out->bytes = realloc(out->bytes, out->room);
+		if (!out->bytes)
+			abort();
+	}
 	if (length)
 		memcpy(out->bytes + out->length, data, length);
 	out->length += length;
@@ -46,93 +53,180 @@ static void add(struct gate_buffer *out, const void *data, size_t length)
 
 static void add_text(struct gate_buffer *out, const char *text)
 {
-	add(out, text, strlen(text));
+	gate_add(out, text, strlen(text));
 }
 
-static void add_record(struct gate_buffer *out, uint8_t type, const void *content, size_t length)
+void gate_add_body(struct gate_buffer *out, size_t length)
+{
+	static const char text[] =
+	        "abcdefghijklmnopqrstuvwxyz0123456789.:,;-_+*#~<>|!?/()=&%$@^ \n";
+
+	for (size_t left = length; left;) {
+		size_t some = left < sizeof(text) - 1 ? left : sizeof(text) - 1;
+
+		gate_add(out, text, some);
+		left -= some;
+	}
+}
+
+/* ---- requests ---- */
+
+/* What a pair has to say of the request; others stay as they are in the table. */
+static void fill(char *value, size_t room, const char *name, const struct gate_request *request)
+{
+	const char *target = request->target ? request->target : TARGET;
+	size_t path = strcspn(target, "?");
+
+	if (strcmp(name, "CONTENT_LENGTH") == 0)
+		snprintf(value, room, "%zu", request->body);
+	else if (strcmp(name, "CONTENT_TYPE") == 0 && request->body)
+		snprintf(value, room, "text/plain");
+	else if (strcmp(name, "REQUEST_METHOD") == 0 && request->body)
+		snprintf(value, room, "POST");
+	else if (strcmp(name, "QUERY_STRING") == 0)
+		snprintf(value, room, "%s", target[path] ? target + path + 1 : "");
+	else if (strcmp(name, "REQUEST_URI") == 0)
+		snprintf(value, room, "%s", target);
+	else if (strcmp(name, "SCRIPT_NAME") == 0 || strcmp(name, "DOCUMENT_URI") == 0)
+		snprintf(value, room, "%.*s", (int)path, target);
+}
+
+/* Calls `add` with every pair, by number. */
+static void each_pair(struct gate_buffer *out, const struct gate_request *request,
+        void (*add)(struct gate_buffer *out, const char *name, const char *value))
+{
+	unsigned count = request->variables ? request->variables : VARIABLES;
+	char name[64], value[1024];
+
+	for (unsigned i = 0; i < count; i++) {
+		bool known = i < VARIABLES;
+
+		snprintf(name, sizeof(name), known ? "%s" : "HTTP_X_MORE_%s%u",
+		        known ? variables[i][0] : "", i);
+		snprintf(value, sizeof(value), known ? "%s" : "value %s%u",
+		        known ? variables[i][1] : "", i);
+		fill(value, sizeof(value), name, request);
+		add(out, name, value);
+	}
+	if (request->script)
+		add(out, "SCRIPT_FILENAME", request->script);
+}
+
+static void add_record(
+        struct gate_buffer *out, uint8_t type, uint16_t id, const void *content, size_t length)
 {
 	uint8_t padding = (uint8_t)(-length & 7);
 
-	add(out, (uint8_t[]){ 1, type, 0, 1, (uint8_t)(length >> 8), (uint8_t)length, padding, 0 },
+	gate_add(out,
+	        (uint8_t[]){ 1, type, (uint8_t)(id >> 8), (uint8_t)id, (uint8_t)(length >> 8),
+	                (uint8_t)length, padding, 0 },
 	        8);
-	add(out, content, length);
-	add(out, "\0\0\0\0\0\0\0", padding);
+	gate_add(out, content, length);
+	gate_add(out, "\0\0\0\0\0\0\0", padding);
 }
 
 /* Names and values here are shorter than 128 bytes: one byte for each length. */
-static void request_fastcgi(struct gate_buffer *out, bool keep)
+static void add_fastcgi(struct gate_buffer *out, const char *name, const char *value)
 {
-	enum { BEGIN_REQUEST = 1, PARAMS = 4, STDIN = 5 };
-	struct gate_buffer pairs = { .length = 0 };
-
-	for (size_t i = 0; i < VARIABLES; i++) {
-		const char *name = variables[i][0], *value = variables[i][1];
-
-		add(&pairs, (uint8_t[]){ (uint8_t)strlen(name), (uint8_t)strlen(value) }, 2);
-		add_text(&pairs, name);
-		add_text(&pairs, value);
-	}
-	add_record(out, BEGIN_REQUEST, (uint8_t[]){ 0, 1, keep, 0, 0, 0, 0, 0 }, 8);
-	add_record(out, PARAMS, pairs.bytes, pairs.length);
-	add_record(out, PARAMS, NULL, 0);
-	add_record(out, STDIN, NULL, 0);
+	gate_add(out, (uint8_t[]){ (uint8_t)strlen(name), (uint8_t)strlen(value) }, 2);
+	add_text(out, name);
+	add_text(out, value);
 }
 
-static void request_scgi(struct gate_buffer *out, bool keep)
+static void request_fastcgi(struct gate_buffer *out, const struct gate_request *request)
+{
+	enum { BEGIN_REQUEST = 1, PARAMS = 4, STDIN = 5 };
+	uint16_t id = request->id ? request->id : 1;
+	struct gate_buffer pairs = { .length = 0 }, body = { .length = 0 };
+
+	each_pair(&pairs, request, add_fastcgi);
+	gate_add_body(&body, request->body);
+	add_record(out, BEGIN_REQUEST, id, (uint8_t[]){ 0, 1, request->keep, 0, 0, 0, 0, 0 }, 8);
+	add_record(out, PARAMS, id, pairs.bytes, pairs.length);
+	add_record(out, PARAMS, id, NULL, 0);
+	for (size_t at = 0; at < body.length; at += CHUNK_MAX) {
+		size_t left = body.length - at;
+
+		add_record(out, STDIN, id, body.bytes + at, left < CHUNK_MAX ? left : CHUNK_MAX);
+	}
+	add_record(out, STDIN, id, NULL, 0);
+	free(pairs.bytes);
+	free(body.bytes);
+}
+
+static void add_scgi(struct gate_buffer *out, const char *name, const char *value)
+{
+	gate_add(out, name, strlen(name) + 1);
+	gate_add(out, value, strlen(value) + 1);
+}
+
+static void request_scgi(struct gate_buffer *out, const struct gate_request *request)
 {
 	struct gate_buffer head = { .length = 0 };
 	char digits[24];
-	size_t at = sizeof(digits);
 
-	(void)keep;
-	for (size_t i = 0; i < VARIABLES; i++) {
-		add(&head, variables[i][0], strlen(variables[i][0]) + 1);
-		add(&head, variables[i][1], strlen(variables[i][1]) + 1);
-	}
-	add(&head, "SCGI\0001", 7);
-	digits[--at] = ':';
-	for (size_t left = head.length; left; left /= 10)
-		digits[--at] = (char)('0' + left % 10);
-	add(out, digits + at, sizeof(digits) - at);
-	add(out, head.bytes, head.length);
+	each_pair(&head, request, add_scgi);
+	add_scgi(&head, "SCGI", "1");
+	snprintf(digits, sizeof(digits), "%zu:", head.length);
+	add_text(out, digits);
+	gate_add(out, head.bytes, head.length);
 	add_text(out, ",");
+	gate_add_body(out, request->body);
+	free(head.bytes);
 }
 
-static void add_uwsgi(struct gate_buffer *out, const char *text)
+static void add_uwsgi_text(struct gate_buffer *out, const char *text)
 {
 	size_t length = strlen(text);
 
-	add(out, (uint8_t[]){ (uint8_t)length, (uint8_t)(length >> 8) }, 2);
-	add(out, text, length);
+	gate_add(out, (uint8_t[]){ (uint8_t)length, (uint8_t)(length >> 8) }, 2);
+	gate_add(out, text, length);
 }
 
-static void request_uwsgi(struct gate_buffer *out, bool keep)
+static void add_uwsgi(struct gate_buffer *out, const char *name, const char *value)
+{
+	add_uwsgi_text(out, name);
+	add_uwsgi_text(out, value);
+}
+
+static void request_uwsgi(struct gate_buffer *out, const struct gate_request *request)
 {
 	struct gate_buffer pairs = { .length = 0 };
 
-	(void)keep;
-	for (size_t i = 0; i < VARIABLES; i++) {
-		add_uwsgi(&pairs, variables[i][0]);
-		add_uwsgi(&pairs, variables[i][1]);
-	}
-	add(out, (uint8_t[]){ 0, (uint8_t)pairs.length, (uint8_t)(pairs.length >> 8), 0 }, 4);
-	add(out, pairs.bytes, pairs.length);
+	each_pair(&pairs, request, add_uwsgi);
+	gate_add(out, (uint8_t[]){ 0, (uint8_t)pairs.length, (uint8_t)(pairs.length >> 8), 0 }, 4);
+	gate_add(out, pairs.bytes, pairs.length);
+	gate_add_body(out, request->body);
+	free(pairs.bytes);
 }
 
 /* What nginx's proxy_pass sends with proxy_http_version 1.1 and the usual proxy_params. */
-static void request_http(struct gate_buffer *out, bool keep)
+static void request_http(struct gate_buffer *out, const struct gate_request *request)
 {
-	add_text(out, "GET /shop/items?page=1&order=name HTTP/1.1\r\n"
-	              "Host: shop.example\r\n"
-	              "X-Real-IP: 192.0.2.17\r\n"
+	char text[256];
+	int length = snprintf(text, sizeof(text), "%s %s HTTP/1.1\r\nHost: shop.example\r\n",
+	        request->body ? "POST" : "GET", request->target ? request->target : TARGET);
+
+	gate_add(out, text, (size_t)length);
+	add_text(out, "X-Real-IP: 192.0.2.17\r\n"
 	              "X-Forwarded-For: 192.0.2.17\r\n"
 	              "X-Forwarded-Proto: http\r\n");
-	if (!keep)
+	if (!request->keep)
 		add_text(out, "Connection: close\r\n");
+	if (request->body) {
+		snprintf(text, sizeof(text), "Content-Type: text/plain\r\nContent-Length: %zu\r\n",
+		        request->body);
+		add_text(out, text);
+	}
+	for (unsigned i = GATE_VARIABLES_MIN; i < request->variables; i++) {
+		snprintf(text, sizeof(text), "X-More-%u: value %u\r\n", i, i);
+		add_text(out, text);
+	}
 	add_text(out, "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:109.0) Gecko/20100101\r\n"
 	              "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
 	              "Accept-Language: en-GB,en;q=0.5\r\n"
 	              "Accept-Encoding: gzip, deflate\r\n\r\n");
+	gate_add_body(out, request->body);
 }
 
 /* ---- answers ---- */
@@ -149,11 +243,11 @@ static long content_length(const uint8_t *head, const uint8_t *end)
 }
 
 /* `prefix` and what stands before the status; a CGI answer without it means 200. */
-static enum gate_verdict judge(const uint8_t *data, size_t length, bool eof, const char *body,
-        const char *prefix, bool is_cgi)
+static enum gate_verdict judge(const uint8_t *data, size_t length, bool eof,
+        const struct gate_buffer *body, const char *prefix, bool is_cgi)
 {
 	const uint8_t *end = memmem(data, length, "\r\n\r\n", 4);
-	size_t prefix_length = strlen(prefix), body_length = strlen(body);
+	size_t prefix_length = strlen(prefix);
 
 	if (!end)
 		return eof ? GATE_WRONG : GATE_MORE;
@@ -166,25 +260,33 @@ static enum gate_verdict judge(const uint8_t *data, size_t length, bool eof, con
 		return GATE_WRONG;
 	if (announced >= 0 ? (size_t)announced > arrived : !eof)
 		return eof ? GATE_WRONG : GATE_MORE;
-	return arrived == body_length && memcmp(end + 4, body, body_length) == 0 ? GATE_RIGHT
-	                                                                         : GATE_WRONG;
+	return arrived == body->length && memcmp(end + 4, body->bytes, arrived) == 0 ? GATE_RIGHT
+	                                                                             : GATE_WRONG;
 }
 
-static enum gate_verdict answer_http(const uint8_t *data, size_t length, bool eof, const char *body)
+static enum gate_verdict answer_http(
+        const uint8_t *data, size_t length, bool eof, const struct gate_buffer *body)
 {
-	return judge(data, length, eof, body, "HTTP/1.1 ", false);
+	bool is_old = length > 7 && data[7] == '0';
+
+	return judge(data, length, eof, body, is_old ? "HTTP/1.0 " : "HTTP/1.1 ", false);
 }
 
-static enum gate_verdict answer_scgi(const uint8_t *data, size_t length, bool eof, const char *body)
+static enum gate_verdict answer_scgi(
+        const uint8_t *data, size_t length, bool eof, const struct gate_buffer *body)
 {
 	return judge(data, length, eof, body, "Status: ", true);
 }
 
-static enum gate_verdict answer_fastcgi(
-        const uint8_t *data, size_t length, bool eof, const char *body)
+enum gate_verdict gate_judge_cgi(const uint8_t *data, size_t length, const struct gate_buffer *body)
+{
+	return judge(data, length, true, body, "Status: ", true);
+}
+
+/* Whether the records are a whole answer; appends its STDOUT. */
+static enum gate_verdict read_records(const uint8_t *data, size_t length, struct gate_buffer *text)
 {
 	enum { END_REQUEST = 3, STDOUT = 6 };
-	struct gate_buffer text = { .length = 0 };
 
 	for (size_t at = 0; length - at >= 8;) {
 		const uint8_t *record = data + at;
@@ -196,20 +298,27 @@ static enum gate_verdict answer_fastcgi(
 		if (length - at < whole)
 			break;
 		at += whole;
-		if (record[1] == STDOUT) {
-			if (text.length + content > sizeof(text.bytes))
-				return GATE_WRONG;
-			add(&text, record + 8, content);
-		} else if (record[1] == END_REQUEST) {
-			if (content != 8 || record[12] != 0 ||
-			        judge(text.bytes, text.length, true, body, "Status: ", true) !=
-			                GATE_RIGHT)
-				return GATE_WRONG;
+		if (record[1] == STDOUT)
+			gate_add(text, record + 8, content);
+		else if (record[1] == END_REQUEST)
 			/* nginx uses a connection again only where nothing follows */
-			return at == length ? GATE_RIGHT : GATE_LAST;
-		}
+			return content != 8 || record[12] != 0 ? GATE_WRONG
+			       : at == length                  ? GATE_RIGHT
+			                                       : GATE_LAST;
 	}
-	return eof ? GATE_WRONG : GATE_MORE;
+	return GATE_MORE;
+}
+
+static enum gate_verdict answer_fastcgi(
+        const uint8_t *data, size_t length, bool eof, const struct gate_buffer *body)
+{
+	struct gate_buffer text = { .length = 0 };
+	enum gate_verdict verdict = read_records(data, length, &text);
+
+	if (verdict >= GATE_RIGHT && gate_judge_cgi(text.bytes, text.length, body) != GATE_RIGHT)
+		verdict = GATE_WRONG;
+	free(text.bytes);
+	return verdict == GATE_MORE && eof ? GATE_WRONG : verdict;
 }
 
 static const struct gate gates[] = {

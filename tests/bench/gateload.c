@@ -1,18 +1,27 @@
 /*
  * A load generator for the four gates: what nginx sends, over N connections at a time, each with
- *one request in flight; every answer is checked. Prints one line.
+ * one request in flight; every answer is checked. Prints one line.
  *
  *	gateload -P fastcgi|scgi|uwsgi|http -a unix:PATH|IPV4:PORT [-c CONNECTIONS]
- *		[-n REQUESTS | -d SECONDS] [-b BODY] [-k]
+ *		[-n REQUESTS | -d SECONDS] [-S PID] [-k] [-u TARGET] [-s FILE] [-v VARIABLES] [-p
+ *BYTES]
+ *		[-b BODY | -e]
  *
  * -k keeps connections open (fastcgi, http); without it every request has its own, and is over when
  * the server has closed it. Latency runs from connect, or with -k from the request, to that end.
+ * -S: connections are opened all at once while this process, the worker, is stopped, and again when
+ * all are over: how much one finds at a time is the same in every run. -u: path and query asked
+ *for. -s: adds SCRIPT_FILENAME. -v: how many CGI variables, or about as many fields of HTTP. -p: a
+ *POST with a body of this size. -b: the body of a right answer; -e: it is the request's.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,30 +29,32 @@
 #include "gate.h"
 #include "latency.h"
 
-#define ANSWER_MAX 4096
-#define EVENTS     256
+#define HEADS_MAX 4096 /* of an answer, without its body and what frames that */
+#define EVENTS    256
 
 struct conn {
 	int fd;
 	unsigned served; /* answers on this connection */
 	size_t sent, got;
 	uint64_t since; /* ns */
-	uint8_t answer[ANSWER_MAX];
+	uint8_t *answer;
 };
 
 struct load {
 	const struct gate *gate;
 	struct address address;
-	const char *body;
-	bool keep;
+	struct gate_request asked;
+	struct gate_buffer body; /* of a right answer */
 	unsigned conn_count, open;
 	uint64_t wanted, begun, done, errors; /* requests */
 	uint64_t deadline;                    /* ns; 0: `wanted` decides */
+	pid_t held; /* the server's worker, stopped while connections open */
 	int epoll;
 	struct gate_buffer request;
 	struct conn *conns;
+	size_t answer_max;
 	size_t right_length; /* the last answer found right: its like need no second look */
-	uint8_t right[ANSWER_MAX];
+	uint8_t *right;
 	struct latency latency;
 };
 
@@ -129,7 +140,7 @@ static void finish(struct load *load, struct conn *conn, bool right, bool stays)
 	conn->served++;
 	if (!stays || !right || !may_begin(load, now)) {
 		close_conn(load, conn);
-		if (may_begin(load, now))
+		if (may_begin(load, now) && !load->held)
 			open_conn(load, conn, now);
 		return;
 	}
@@ -143,7 +154,9 @@ static enum gate_verdict judge(struct load *load, const struct conn *conn, bool 
 
 	if (conn->got == load->right_length && memcmp(conn->answer, load->right, conn->got) == 0)
 		return GATE_RIGHT;
-	verdict = load->gate->answer(conn->answer, conn->got, eof, load->body);
+	if (!eof && conn->got < load->body.length)
+		return GATE_MORE;
+	verdict = load->gate->answer(conn->answer, conn->got, eof, &load->body);
 	if (verdict == GATE_RIGHT) {
 		load->right_length = conn->got;
 		memcpy(load->right, conn->answer, conn->got);
@@ -156,7 +169,7 @@ static void take_eof(struct load *load, struct conn *conn, bool broken)
 {
 	uint64_t since = conn->since;
 
-	if (load->keep && conn->served && !conn->got) {
+	if (load->asked.keep && conn->served && !conn->got) {
 		close_conn(load, conn);
 		load->begun--;
 		open_conn(load, conn, since);
@@ -170,7 +183,7 @@ static void on_event(struct load *load, struct conn *conn, uint32_t events)
 	bool broken = conn->sent < load->request.length && !send_request(load, conn);
 
 	while (!broken && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))) {
-		size_t room = sizeof(conn->answer) - conn->got;
+		size_t room = load->answer_max - conn->got;
 		ssize_t n = recv(conn->fd, conn->answer + conn->got, room, MSG_DONTWAIT);
 
 		if (n < 0 && errno == EAGAIN)
@@ -180,11 +193,11 @@ static void on_event(struct load *load, struct conn *conn, uint32_t events)
 			return;
 		}
 		conn->got += (size_t)n;
-		if (conn->got == sizeof(conn->answer)) {
+		if (conn->got == load->answer_max) {
 			finish(load, conn, false, false);
 			return;
 		}
-		if (load->keep) {
+		if (load->asked.keep) {
 			enum gate_verdict verdict = judge(load, conn, false);
 
 			if (verdict != GATE_MORE) {
@@ -199,6 +212,36 @@ static void on_event(struct load *load, struct conn *conn, uint32_t events)
 		take_eof(load, conn, true);
 }
 
+/* Until the worker stands still; what it does afterwards does not depend on who was faster. */
+static void hold(pid_t pid)
+{
+	char path[64], stat[512];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (kill(pid, SIGSTOP) < 0)
+		die("stop the worker");
+	for (char state = 'R'; state != 'T';) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		ssize_t n = read(fd, stat, sizeof(stat) - 1);
+
+		close(fd);
+		if (n <= 0)
+			die(path);
+		stat[n] = '\0';
+		state = strrchr(stat, ')')[2];
+	}
+}
+
+static void open_all(struct load *load)
+{
+	if (load->held)
+		hold(load->held);
+	for (unsigned i = 0; i < load->conn_count && may_begin(load, now_ns()); i++)
+		open_conn(load, &load->conns[i], now_ns());
+	if (load->held)
+		kill(load->held, SIGCONT);
+}
+
 static double run(struct load *load)
 {
 	struct epoll_event events[EVENTS];
@@ -206,9 +249,7 @@ static double run(struct load *load)
 
 	if (load->deadline)
 		load->deadline += start;
-	for (unsigned i = 0; i < load->conn_count && may_begin(load, start); i++)
-		open_conn(load, &load->conns[i], now_ns());
-	while (load->open) {
+	for (open_all(load); load->open;) {
 		int count = epoll_wait(load->epoll, events, EVENTS, 10000);
 
 		if (count == 0) {
@@ -218,6 +259,8 @@ static double run(struct load *load)
 		}
 		for (int i = 0; i < count; i++)
 			on_event(load, events[i].data.ptr, events[i].events);
+		if (!load->open)
+			open_all(load);
 	}
 	return (double)(now_ns() - start) / 1e9;
 }
@@ -227,12 +270,44 @@ static double run(struct load *load)
 static int usage(void)
 {
 	fputs("usage: gateload -P fastcgi|scgi|uwsgi|http -a unix:PATH|IPV4:PORT [-c CONNECTIONS]\n"
-	      "                [-n REQUESTS | -d SECONDS] [-b BODY] [-k]\n",
+	      "                [-n REQUESTS | -d SECONDS] [-S PID] [-k] [-u TARGET] [-s FILE]\n"
+	      "                [-v VARIABLES] [-p BYTES] [-b BODY | -e]\n",
 	        stderr);
 	return 2;
 }
 
-static bool set(struct load *load, int option, const char *value)
+static bool set_request(struct load *load, int option, char *value)
+{
+	struct gate_request *asked = &load->asked;
+
+	switch (option) {
+	case 'k':
+		return asked->keep = true;
+	case 'u':
+		asked->target = value;
+		return *value == '/';
+	case 'v':
+		asked->variables = (unsigned)atoi(value);
+		return asked->variables >= GATE_VARIABLES_MIN;
+	case 's':
+		asked->script = value;
+		return true;
+	case 'p':
+		asked->body = strtoull(value, NULL, 10);
+		return asked->body > 0;
+	case 'b':
+		load->body = (struct gate_buffer){ .bytes = (uint8_t *)value,
+			.length = strlen(value) };
+		return true;
+	case 'e':
+		load->body.length = 0;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool set(struct load *load, int option, char *value)
 {
 	switch (option) {
 	case 'P':
@@ -246,34 +321,64 @@ static bool set(struct load *load, int option, const char *value)
 	case 'n':
 		load->wanted = strtoull(value, NULL, 10);
 		return load->wanted > 0;
+	case 'S':
+		load->held = atoi(value);
+		return load->held > 0;
 	case 'd':
 		load->deadline = (uint64_t)(atof(value) * 1e9);
 		return load->deadline > 0;
-	case 'b':
-		load->body = value;
-		return true;
-	case 'k':
-		load->keep = true;
-		return true;
 	default:
-		return false;
+		return set_request(load, option, value);
 	}
+}
+
+static void prepare(struct load *load)
+{
+	struct rlimit files;
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	load->gate->request(&load->request, &load->asked);
+	if (!load->body.length) {
+		load->body = (struct gate_buffer){ .length = 0 };
+		gate_add_body(&load->body, load->asked.body);
+	}
+	/* records of FastCGI may be as small as a page */
+	load->answer_max = HEADS_MAX + load->body.length + load->body.length / 64;
+	load->right = malloc(load->answer_max);
+	load->conns = calloc(load->conn_count, sizeof(*load->conns));
+	load->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (!load->right || !load->conns || load->epoll < 0)
+		die("start");
+	for (unsigned i = 0; i < load->conn_count; i++)
+		if (!(load->conns[i].answer = malloc(load->answer_max)))
+			die("start");
+}
+
+static void release(struct load *load)
+{
+	for (unsigned i = 0; i < load->conn_count; i++)
+		free(load->conns[i].answer);
+	free(load->conns);
+	free(load->right);
+	free(load->request.bytes);
+	if (load->body.room)
+		free(load->body.bytes);
 }
 
 int main(int argc, char **argv)
 {
-	static struct load load = { .conn_count = 64, .wanted = 20000, .body = "Hello, world\n" };
+	static struct load load = { .conn_count = 64,
+		.wanted = 20000,
+		.body = { .bytes = (uint8_t *)"Hello, world\n", .length = 13 } };
 
-	for (int option; (option = getopt(argc, argv, "P:a:c:n:d:b:k")) != -1;)
+	for (int option; (option = getopt(argc, argv, "P:a:c:n:d:S:ku:s:v:p:b:e")) != -1;)
 		if (!set(&load, option, optarg))
 			return usage();
-	if (!load.gate || !load.address.length || (load.keep && !load.gate->keeps))
+	if (!load.gate || !load.address.length || (load.asked.keep && !load.gate->keeps))
 		return usage();
-	load.conns = calloc(load.conn_count, sizeof(*load.conns));
-	load.epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (!load.conns || load.epoll < 0)
-		die("start");
-	load.gate->request(&load.request, load.keep);
+	prepare(&load);
 
 	double seconds = run(&load);
 
@@ -281,6 +386,6 @@ int main(int argc, char **argv)
 	        (unsigned long long)load.done, (double)load.done / seconds,
 	        latency_us(&load.latency, 0.5), latency_us(&load.latency, 0.99),
 	        latency_us(&load.latency, 0.999), (unsigned long long)load.errors);
-	free(load.conns);
+	release(&load);
 	return load.errors > 0;
 }

@@ -72,7 +72,7 @@ struct load {
 	uint64_t wanted, begun, right, aborted, refusals, seconds;
 	uint64_t again; /* sent once more: the kept connection was just being closed */
 	uint64_t failures[FAILURES];
-	const char *body;
+	struct gate_buffer body; /* of a right answer */
 	struct conn *conns;
 	struct disturb disturb;
 	struct latency latency;
@@ -186,7 +186,7 @@ static void take_end(struct load *load, struct conn *conn, int error)
 		fail(load, conn, FAIL_LOST);
 	} else if (!conn->got) {
 		fail(load, conn, error ? FAIL_RESET : FAIL_CLOSED);
-	} else if (gate->answer(conn->answer, conn->got, true, load->body) >= GATE_RIGHT) {
+	} else if (gate->answer(conn->answer, conn->got, true, &load->body) >= GATE_RIGHT) {
 		succeed(load, conn, false);
 	} else {
 		fail(load, conn, FAIL_SHORT);
@@ -221,7 +221,7 @@ static bool give(struct load *load, struct conn *conn)
 static void take_answer(struct load *load, struct conn *conn)
 {
 	enum gate_verdict verdict = conn->lane->gate->answer(
-	        conn->answer, conn->got, false, load->body);
+	        conn->answer, conn->got, false, &load->body);
 
 	if (conn->kind == KIND_MALFORMED && verdict < GATE_RIGHT)
 		return; /* its end is to come */
@@ -380,12 +380,12 @@ static bool add_lane(struct load *load, const char *text)
 	lane->gate = gate_find(name);
 	if (!lane->gate || (plus && !lane->keep) || (lane->keep && !lane->gate->keeps))
 		return false;
-	lane->gate->request(&lane->request, lane->keep);
+	lane->gate->request(&lane->request, &(struct gate_request){ .keep = lane->keep });
 	load->lane_count++;
 	return address_parse(equals + 1, &lane->address);
 }
 
-static bool set(struct load *load, int option, const char *value)
+static bool set(struct load *load, int option, char *value)
 {
 	uint64_t number = strtoull(value, NULL, 10);
 
@@ -405,7 +405,8 @@ static bool set(struct load *load, int option, const char *value)
 		load->rate = (unsigned)number;
 		return true;
 	case 'b':
-		load->body = value;
+		load->body.bytes = (uint8_t *)value;
+		load->body.length = strlen(value);
 		return true;
 	case 'x':
 		load->aborts = (unsigned)number;
@@ -451,7 +452,7 @@ int main(int argc, char **argv)
 {
 	static struct load load = { .conn_count = 64,
 		.wanted = 20000,
-		.body = "Hello, world\n",
+		.body = { .bytes = (uint8_t *)"Hello, world\n", .length = 13 },
 		.disturb = { .every = 250, .left = 1 } };
 
 	for (int option; (option = getopt(argc, argv, "g:c:n:d:r:b:x:y:D:m:e:k:")) != -1;)
