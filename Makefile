@@ -176,7 +176,7 @@ coverage: deps
 	@gcovr --root . --filter 'protocols/' $(COVER)
 	@gcovr --root . --filter 'protocols/' --branches $(COVER)
 
-# Load generator and floor, built plain, and what tests/bench/run makes of them and anygate.
+# Load generator, floor and others, built plain, which tests/bench/run compares with anygate.
 BENCH_CC = $(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2
 
 $(BUILD)/bench/gateload: tests/bench/gateload.c tests/bench/gate.c tests/bench/address.c \
@@ -192,9 +192,30 @@ $(BUILD)/bench/%: tests/bench/gate.h tests/bench/address.h tests/bench/latency.h
 	@echo '  BENCH $@'
 	@$(BENCH_CC) -o $@ $(filter %.c,$^)
 
+# What anygate is compared with: hello by others, each built with its own library.
+BENCH_PEERS = $(BUILD)/bench/peers
+$(BENCH_PEERS)/libfcgi: BENCH_LIBS = -lfcgi -pthread
+$(BENCH_PEERS)/microhttpd: BENCH_LIBS = -lmicrohttpd
+$(BENCH_PEERS)/evhttp: BENCH_LIBS = -levent_core -levent_extra
+$(BENCH_PEERS)/uwsgi: BENCH_LIBS = -shared -fPIC
+$(BENCH_PEERS)/microhttpd $(BENCH_PEERS)/evhttp: tests/bench/address.c
+$(BENCH_PEERS)/%: tests/bench/peers/%.c tests/bench/address.h
+	@mkdir -p $(@D)
+	@echo '  BENCH $@'
+	@$(BENCH_CC) -o $@ $(filter %.c,$^) $(BENCH_LIBS)
+
+$(BUILD)/bench/apps/%.so: tests/bench/apps/%.c $(PUBLIC)
+	@mkdir -p $(@D)
+	@echo '  APP   $@'
+	@$(APP_CC) -o $@ $<
+
+BENCH_TOOLS = $(BUILD)/bench/gateload $(BUILD)/bench/floor $(BUILD)/bench/apps/bench.so
+BENCH_ALL   = $(BENCH_TOOLS) $(basename $(patsubst tests/%,$(BUILD)/%,$(wildcard tests/bench/peers/*.c)))
+
 bench: deps
-	@$(MAKE) --no-print-directory -j2 all $(BUILD)/bench/gateload $(BUILD)/bench/floor
-	@tests/bench/run $(BUILD)
+	@tests/support/deps bench
+	@$(MAKE) --no-print-directory -j2 all $(BENCH_ALL)
+	@tests/bench/run $(BENCH)
 
 # What waiting costs: crowds at long polls and WebSockets, a client beside password hashes.
 bench-waits: deps
@@ -219,7 +240,7 @@ run: deps
 test: deps
 	@$(MAKE) -s --no-print-directory -j2 all check
 
-check: $(BUILD)/anygate lib $(ASAN)/test-runner $(ASAN)/anygate $(FUZZ_TARGETS) $(SOAK_TOOLS) $(BUILD)/bench/crowd $(TEST_APPS) $(PEERS:%=$(ASAN)/peers/%)
+check: $(BUILD)/anygate lib $(ASAN)/test-runner $(ASAN)/anygate $(FUZZ_TARGETS) $(SOAK_TOOLS) $(BENCH_TOOLS) $(BUILD)/bench/crowd $(TEST_APPS) $(PEERS:%=$(ASAN)/peers/%)
 	@tests/support/check $(ASAN)/test-runner
 
 C_FILES = $(shell git ls-files '*.c' '*.h' 2>/dev/null || find app protocols daemon tests -name '*.[ch]')
