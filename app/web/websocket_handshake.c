@@ -68,21 +68,36 @@ static bool accept_key(const char *key, char accept[ACCEPT_LENGTH + 1])
 	return EVP_EncodeBlock((unsigned char *)accept, digest, (int)length) == ACCEPT_LENGTH;
 }
 
-/* "https://host[:port]" against Host, which may have the scheme's own port. */
-static bool is_same_host(const char *origin, const char *host)
+/* Of "host" in "host[:port]". */
+static size_t name_length(const char *authority)
 {
-	const char *authority = strstr(origin, "://");
-	size_t length;
+	const char *bracket = *authority == '[' ? strchr(authority, ']') : NULL;
+	const char *colon = strchr(bracket ? bracket : authority, ':');
+
+	return colon ? (size_t)(colon - authority) : strlen(authority);
+}
+
+/*
+ * "https://host[:port]" against Host. Each may leave out the scheme's own port. nginx takes any
+ * port from the Host that it gives to its CGI gates, and says in SERVER_PORT which it was.
+ */
+static bool is_same_host(const struct ag_request *req, const char *origin)
+{
+	const char *host = variable(req, "HTTP_HOST"), *authority = strstr(origin, "://");
+	const char *usual = strncasecmp(origin, "https:", 6) == 0 ? ":443" : ":80";
 
 	if (!authority || !*host)
 		return false;
-	const char *port = strncasecmp(origin, "https:", 6) == 0 ? ":443" : ":80";
-
 	authority += 3;
-	length = strlen(authority);
-	if (strncasecmp(authority, host, length) != 0)
+	size_t length = name_length(authority);
+
+	if (length != name_length(host) || strncasecmp(authority, host, length) != 0)
 		return false;
-	return !host[length] || strcmp(host + length, port) == 0;
+	const char *port = authority[length] ? authority + length : usual;
+
+	if (host[length])
+		return strcmp(port, host + length) == 0;
+	return strcmp(port, usual) == 0 || strcmp(port + 1, variable(req, "SERVER_PORT")) == 0;
 }
 
 /* Browsers say which page asks; others need not (RFC 6455 10.2). */
@@ -93,7 +108,7 @@ static bool may_ask(const struct ag_request *req, const char *const *origins)
 	if (!origin)
 		return true;
 	if (!origins)
-		return is_same_host(origin, variable(req, "HTTP_HOST"));
+		return is_same_host(req, origin);
 	for (; *origins; origins++)
 		if (strcmp(*origins, "*") == 0 || strcasecmp(*origins, origin) == 0)
 			return true;

@@ -209,6 +209,47 @@ Test(websocket, handshake)
 	}
 }
 
+/* Who may ask, where the page's port is not the usual one. */
+static const struct {
+	const char *origin, *host, *port;
+	int status;
+} ports[] = {
+	{ "http://a.test:8080", "a.test:8080", "80", 101 },
+	{ "http://a.test:8080", "a.test", "8080", 101 },
+	{ "http://a.test:8081", "a.test", "8080", 403 },
+	{ "http://a.test:8080", "a.test:8081", "8080", 403 },
+	{ "http://a.test", "a.test:80", "8080", 101 },
+	{ "https://a.test", "a.test:443", "80", 101 },
+	{ "https://a.test", "a.test:80", "80", 403 },
+	{ "http://[::1]:8080", "[::1]:8080", "80", 101 },
+	{ "http://[::1]:8080", "[::1]", "8080", 101 },
+	{ "http://[::1]", "[::1]", "8080", 101 },
+	{ "http://[::2]", "[::1]", "8080", 403 },
+	{ "http://a.test:", "a.test", "8080", 403 },
+};
+
+Test(websocket, ports)
+{
+	for (size_t i = 0; i < COUNT(ports); i++) {
+		struct loopback loop;
+
+		begin(&loop);
+		loopback_request(&loop,
+		        PAIRS({ "REQUEST_METHOD", "GET" }, { "REQUEST_URI", "/" },
+		                { "HTTP_UPGRADE", "websocket" }, { "HTTP_CONNECTION", "upgrade" },
+		                { "HTTP_SEC_WEBSOCKET_VERSION", "13" },
+		                { "HTTP_SEC_WEBSOCKET_KEY", KEY }, { "HTTP_HOST", ports[i].host },
+		                { "SERVER_PORT", ports[i].port },
+		                { "HTTP_ORIGIN", ports[i].origin }),
+		        NULL);
+		cr_expect_eq(loop.status, ports[i].status, "%s, %s: %d", ports[i].origin,
+		        ports[i].host, loop.status);
+		if (!loop.finished)
+			loopback_gone(&loop, true);
+		finish(&loop);
+	}
+}
+
 Test(websocket, fastcgi)
 {
 	struct loopback loop;
