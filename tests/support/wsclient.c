@@ -60,7 +60,7 @@ void wsclient_expect_accepted(struct client *client, const char *protocol)
 		cr_assert(client_fill(client), "no answer");
 	cr_expect_eq(strncmp(client->in.data, line, strlen(line)), 0, "%s", client->in.data);
 	end[2] = '\0';
-	cr_expect_not_null(strstr(client->in.data, "Sec-WebSocket-Accept: " ACCEPT "\r\n"));
+	cr_expect_not_null(strcasestr(client->in.data, "Sec-WebSocket-Accept: " ACCEPT "\r\n"));
 	cr_expect_not_null(strcasestr(client->in.data, "\r\nUpgrade: websocket\r\n"));
 	cr_expect_null(strcasestr(client->in.data, "\r\nContent-"), "%s", client->in.data);
 	cr_expect_null(strcasestr(client->in.data, "\r\nConnection: close"), "%s", client->in.data);
