@@ -179,15 +179,15 @@ coverage: deps
 # Load generator, floor and others, built plain, which tests/bench/run compares with anygate.
 BENCH_CC = $(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2
 
-$(BUILD)/bench/gateload: tests/bench/gateload.c tests/bench/gate.c tests/bench/address.c \
-	tests/bench/latency.c
+$(BUILD)/bench/gateload: tests/bench/gateload.c tests/bench/multiplex.c tests/bench/gate.c \
+	tests/bench/address.c tests/bench/latency.c
 $(BUILD)/bench/floor: tests/bench/floor.c tests/bench/address.c
 $(BUILD)/bench/crowd: tests/bench/crowd.c tests/bench/address.c tests/bench/latency.c
 $(BUILD)/bench/kdf: tests/bench/kdf.c tests/bench/address.c tests/bench/latency.c
 $(BUILD)/bench/slowload: tests/soak/slowload.c tests/bench/address.c
 $(BUILD)/bench/steadyload: tests/soak/steadyload.c tests/soak/disturb.c tests/bench/gate.c \
 	tests/bench/address.c tests/bench/latency.c
-$(BUILD)/bench/%: tests/bench/gate.h tests/bench/address.h tests/bench/latency.h
+$(BUILD)/bench/%: tests/bench/gate.h tests/bench/load.h tests/bench/address.h tests/bench/latency.h
 	@mkdir -p $(@D)
 	@echo '  BENCH $@'
 	@$(BENCH_CC) -o $@ $(filter %.c,$^)

@@ -3,16 +3,17 @@
  * one request in flight; every answer is checked. Prints one line.
  *
  *	gateload -P fastcgi|scgi|uwsgi|http -a unix:PATH|IPV4:PORT [-c CONNECTIONS]
- *		[-n REQUESTS | -d SECONDS] [-S PID] [-k] [-u TARGET] [-s FILE] [-v VARIABLES] [-p
- *BYTES]
- *		[-b BODY | -e]
+ *		[-n REQUESTS | -d SECONDS] [-k [-m STREAMS]] [-S PID]
+ *		[-u TARGET] [-s FILE] [-v VARIABLES] [-p BYTES] [-b BODY | -e]
  *
  * -k keeps connections open (fastcgi, http); without it every request has its own, and is over when
  * the server has closed it. Latency runs from connect, or with -k from the request, to that end.
+ * -m: so many FastCGI requests at a time on each connection.
  * -S: connections are opened all at once while this process, the worker, is stopped, and again when
- * all are over: how much one finds at a time is the same in every run. -u: path and query asked
- *for. -s: adds SCRIPT_FILENAME. -v: how many CGI variables, or about as many fields of HTTP. -p: a
- *POST with a body of this size. -b: the body of a right answer; -e: it is the request's.
+ * all are over: how many it finds at a time is the same in every run.
+ * -u: path and query asked for. -s: adds SCRIPT_FILENAME. -v: how many CGI variables, or about as
+ * many fields of HTTP. -p: a POST with a body of this size.
+ * -b: the body of a right answer; -e: it is the request's.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,9 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "address.h"
-#include "gate.h"
-#include "latency.h"
+#include "load.h"
 
 #define HEADS_MAX 4096 /* of an answer, without its body and what frames that */
 #define EVENTS    256
@@ -40,31 +39,13 @@ struct conn {
 	uint8_t *answer;
 };
 
-struct load {
-	const struct gate *gate;
-	struct address address;
-	struct gate_request asked;
-	struct gate_buffer body; /* of a right answer */
-	unsigned conn_count, open;
-	uint64_t wanted, begun, done, errors; /* requests */
-	uint64_t deadline;                    /* ns; 0: `wanted` decides */
-	pid_t held; /* the server's worker, stopped while connections open */
-	int epoll;
-	struct gate_buffer request;
-	struct conn *conns;
-	size_t answer_max;
-	size_t right_length; /* the last answer found right: its like need no second look */
-	uint8_t *right;
-	struct latency latency;
-};
-
-static void die(const char *what)
+void load_die(const char *what)
 {
 	fprintf(stderr, "gateload: %s: %s\n", what, strerror(errno));
 	exit(1);
 }
 
-static uint64_t now_ns(void)
+uint64_t load_now(void)
 {
 	struct timespec now;
 
@@ -72,12 +53,12 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* ---- connections ---- */
-
-static bool may_begin(const struct load *load, uint64_t now)
+bool load_may_begin(const struct load *load, uint64_t now)
 {
 	return load->deadline ? now < load->deadline : load->begun < load->wanted;
 }
+
+/* ---- connections ---- */
 
 /* What the socket does not take now goes out with the next event. */
 static bool send_request(const struct load *load, struct conn *conn)
@@ -114,10 +95,10 @@ static void open_conn(struct load *load, struct conn *conn, uint64_t now)
 	conn->fd = socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 	if (conn->fd < 0 ||
 	        (connect(conn->fd, to, load->address.length) < 0 && errno != EINPROGRESS))
-		die("connect");
+		load_die("connect");
 	send_request(load, conn); /* a failure comes back as an event */
 	if (epoll_ctl(load->epoll, EPOLL_CTL_ADD, conn->fd, &event) < 0)
-		die("epoll_ctl");
+		load_die("epoll_ctl");
 	load->open++;
 }
 
@@ -131,16 +112,16 @@ static void close_conn(struct load *load, struct conn *conn)
 /* A request is over: the next one, on this connection where it may be. */
 static void finish(struct load *load, struct conn *conn, bool right, bool stays)
 {
-	uint64_t now = now_ns();
+	uint64_t now = load_now();
 
 	load->done++;
 	load->errors += !right;
 	if (right)
 		latency_add(&load->latency, now - conn->since);
 	conn->served++;
-	if (!stays || !right || !may_begin(load, now)) {
+	if (!stays || !right || !load_may_begin(load, now)) {
 		close_conn(load, conn);
-		if (may_begin(load, now) && !load->held)
+		if (load_may_begin(load, now) && !load->held)
 			open_conn(load, conn, now);
 		return;
 	}
@@ -219,14 +200,14 @@ static void hold(pid_t pid)
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	if (kill(pid, SIGSTOP) < 0)
-		die("stop the worker");
+		load_die("stop the worker");
 	for (char state = 'R'; state != 'T';) {
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
 		ssize_t n = read(fd, stat, sizeof(stat) - 1);
 
 		close(fd);
 		if (n <= 0)
-			die(path);
+			load_die(path);
 		stat[n] = '\0';
 		state = strrchr(stat, ')')[2];
 	}
@@ -236,8 +217,8 @@ static void open_all(struct load *load)
 {
 	if (load->held)
 		hold(load->held);
-	for (unsigned i = 0; i < load->conn_count && may_begin(load, now_ns()); i++)
-		open_conn(load, &load->conns[i], now_ns());
+	for (unsigned i = 0; i < load->conn_count && load_may_begin(load, load_now()); i++)
+		open_conn(load, &load->conns[i], load_now());
 	if (load->held)
 		kill(load->held, SIGCONT);
 }
@@ -245,10 +226,14 @@ static void open_all(struct load *load)
 static double run(struct load *load)
 {
 	struct epoll_event events[EVENTS];
-	uint64_t start = now_ns();
+	uint64_t start = load_now();
 
 	if (load->deadline)
 		load->deadline += start;
+	if (load->streams) {
+		multiplex_run(load);
+		return (double)(load_now() - start) / 1e9;
+	}
 	for (open_all(load); load->open;) {
 		int count = epoll_wait(load->epoll, events, EVENTS, 10000);
 
@@ -262,7 +247,7 @@ static double run(struct load *load)
 		if (!load->open)
 			open_all(load);
 	}
-	return (double)(now_ns() - start) / 1e9;
+	return (double)(load_now() - start) / 1e9;
 }
 
 /* ---- the command line ---- */
@@ -270,7 +255,8 @@ static double run(struct load *load)
 static int usage(void)
 {
 	fputs("usage: gateload -P fastcgi|scgi|uwsgi|http -a unix:PATH|IPV4:PORT [-c CONNECTIONS]\n"
-	      "                [-n REQUESTS | -d SECONDS] [-S PID] [-k] [-u TARGET] [-s FILE]\n"
+	      "                [-n REQUESTS | -d SECONDS] [-S PID] [-k [-m STREAMS]] [-u TARGET] "
+	      "[-s FILE]\n"
 	      "                [-v VARIABLES] [-p BYTES] [-b BODY | -e]\n",
 	        stderr);
 	return 2;
@@ -321,6 +307,9 @@ static bool set(struct load *load, int option, char *value)
 	case 'n':
 		load->wanted = strtoull(value, NULL, 10);
 		return load->wanted > 0;
+	case 'm':
+		load->streams = (unsigned)atoi(value);
+		return load->streams > 0 && load->streams <= 65535;
 	case 'S':
 		load->held = atoi(value);
 		return load->held > 0;
@@ -350,10 +339,10 @@ static void prepare(struct load *load)
 	load->conns = calloc(load->conn_count, sizeof(*load->conns));
 	load->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (!load->right || !load->conns || load->epoll < 0)
-		die("start");
+		load_die("start");
 	for (unsigned i = 0; i < load->conn_count; i++)
 		if (!(load->conns[i].answer = malloc(load->answer_max)))
-			die("start");
+			load_die("start");
 }
 
 static void release(struct load *load)
@@ -373,10 +362,11 @@ int main(int argc, char **argv)
 		.wanted = 20000,
 		.body = { .bytes = (uint8_t *)"Hello, world\n", .length = 13 } };
 
-	for (int option; (option = getopt(argc, argv, "P:a:c:n:d:S:ku:s:v:p:b:e")) != -1;)
+	for (int option; (option = getopt(argc, argv, "P:a:c:n:d:m:S:ku:s:v:p:b:e")) != -1;)
 		if (!set(&load, option, optarg))
 			return usage();
-	if (!load.gate || !load.address.length || (load.asked.keep && !load.gate->keeps))
+	if (!load.gate || !load.address.length || (load.asked.keep && !load.gate->keeps) ||
+	        (load.streams && (!load.asked.keep || strcmp(load.gate->name, "fastcgi") != 0)))
 		return usage();
 	prepare(&load);
 

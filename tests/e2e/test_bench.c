@@ -16,7 +16,7 @@ static void check_part(const char *part, const char *expected)
 	        &(struct process_options){
 	                .arguments = (const char *[]){ SOURCE_DIR "/tests/bench/run", part, NULL },
 	                .environment = (const char *[]){ "SHORT=1", "PEERS=none",
-	                        "SCALE=routes bodies", out, NULL },
+	                        "SCALE=routes streams bodies", out, NULL },
 	        });
 	const char *said = process.out.data ? process.out.data : "";
 

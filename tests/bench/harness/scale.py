@@ -8,6 +8,7 @@ from .server import Server
 CONNECTIONS = [1, 4, 16, 64, 256, 1024, 4096, 10000]
 ROUTES = [1, 10, 100, 1000, 10000]
 VARIABLES = [10, 20, 50, 100, 200]
+STREAMS = [1, 2, 4, 8, 16]
 BODIES = [1, 1 << 10, 16 << 10, 256 << 10, 4 << 20, 100 << 20]
 ROUNDS = 1 if tools.SHORT else 3
 APP = tools.BIN / 'apps' / 'bench.so'
@@ -87,6 +88,17 @@ def variables():
     finish('variables', 'CPU for each request against CGI variables, or fields of HTTP', 'variables', rows)
 
 
+def streams():
+    rows = []
+    with contextlib.ExitStack() as stack:
+        servers = {'anygate': (stack.enter_context(start('anygate', 'fastcgi+keep')), 'fastcgi+keep')}
+        for count in some(STREAMS):
+            for series, figures in measured(servers, {'options': ['-m', count], 'connections': 4}).items():
+                rows.append((count, series, figures))
+    finish('streams', 'CPU for each request against FastCGI requests at a time on each of 4 connections',
+           'requests at a time', rows)
+
+
 def workers():
     rows = []
     for count in range(1, 2 * len(tools.CPUS) + 1):
@@ -120,7 +132,7 @@ def bodies():
     finish('bodies', 'CPU for each request against the size of its body, 4 connections', 'bytes', rows, log_y=True)
 
 
-PARTS = {'connections': connections, 'routes': routes, 'variables': variables, 'workers': workers,
+PARTS = {'connections': connections, 'routes': routes, 'variables': variables, 'streams': streams, 'workers': workers,
          'bodies': bodies}
 
 
