@@ -73,8 +73,9 @@ struct ag_subscription;
 
 /*
  * Answers the request; returns its HTTP status (100 to 599 but 1xx). A status with nothing written,
- * not even a Content-Type, gets the default error page where it is 400 or above. Runs on a stack of
- * its own (daemon.stack_size, 256 KiB): no recursion without bound, no huge arrays.
+ * not even a Content-Type, gets the default error page where it is 400 or above. Less than 0 cuts
+ * an answer short of which some was sent, as far as the protocol can say so. Runs on a stack of its
+ * own (daemon.stack_size, 256 KiB): no recursion without bound, no huge arrays.
  */
 typedef int ag_handler(struct ag_request *req);
 

@@ -464,7 +464,7 @@ void response_finish(struct ag_request *req, int status)
 	bool cut = req->head_sent && !req->upgraded &&
 	           ((req->announced >= 0 && !is_silent(req) &&
 	                    req->body_sent < (uint64_t)req->announced) ||
-	                   req->refused);
+	                   req->refused || status < 0);
 
 	req->cut_short = cut && !req->broken; /* nobody takes the rest of an aborted one */
 	if (!req->broken && send_piece(req, req->buffer, req->buffered, true, length) < 0)
