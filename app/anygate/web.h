@@ -101,9 +101,9 @@ int ag_ws_unsubscribe(struct ag_ws *ws, const char *channel);
  *
  * Where the client offers permessage-deflate (RFC 7692), as browsers do, messages of 128 bytes and
  * more are packed if that makes them shorter, each by itself, so that nothing is kept between two.
- * The worker does nothing else meanwhile: 10 to 20 ms for 1 MiB, and 3 to 5 ms to unpack as much.
- * `plain` declines the offer; so it should where one message holds a secret and what a stranger
- * has chosen, since its length tells how alike they are.
+ * The worker does nothing else meanwhile: 10 ms for 1 MiB, 4 us for 512 bytes; unpacking takes
+ * half. `plain` declines the offer; so it should where one message holds a secret and what a
+ * stranger has chosen, since its length tells how alike they are.
  */
 int ag_ws_send(struct ag_ws *ws, enum ag_ws_kind kind, const void *data, size_t length);
 int ag_ws_printf(struct ag_ws *ws, const char *format, ...) AG_PRINTF(2, 3);
