@@ -251,17 +251,36 @@ void env_arrived(struct env *env)
 	env->arrived = env->count;
 }
 
+/* The last entry takes the place of the one in force. */
+static void enforce(struct env *env, enum var_id id)
+{
+	env_hide(env, id);
+	env->vars[env->count - 1].id = (uint8_t)id;
+	env->known[id] = env->count;
+}
+
 bool env_set(struct env *env, enum var_id id, const char *value, size_t value_length)
 {
 	struct var *var = env_append(env, names[id].length, value_length);
 
 	if (!var)
 		return false;
-	env_hide(env, id);
 	memcpy(var->name, names[id].text, names[id].length);
 	memcpy(env_value(var), value, value_length);
-	var->id = (uint8_t)id;
-	env->known[id] = env->count;
+	enforce(env, id);
+	return true;
+}
+
+bool env_set_constant(
+        struct env *env, enum var_id id, const char *name_and_value, size_t value_length)
+{
+	if (env->count == env->capacity && !env_grow(env, 1))
+		return false;
+	/* derived entries are never written to */
+	env->vars[env->count++] = (struct var){ .name = (char *)name_and_value,
+		.value_length = (uint32_t)value_length,
+		.name_length = (uint16_t)names[id].length };
+	enforce(env, id);
 	return true;
 }
 

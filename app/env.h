@@ -115,6 +115,14 @@ struct var *env_append(struct env *env, size_t name_length, size_t value_length)
 /* Sets a variable: hides the entry in force, if any, and appends. False without memory. */
 bool env_set(struct env *env, enum var_id id, const char *value, size_t value_length);
 
+/*
+ * The same for a constant, of which nothing is copied: ENV_CONSTANT(SERVER_PORT, "80") makes the
+ * last three arguments.
+ */
+#define ENV_CONSTANT(name, value) VAR_##name, #name "\0" value, sizeof(value) - 1
+bool env_set_constant(
+        struct env *env, enum var_id id, const char *name_and_value, size_t value_length);
+
 /* Hides the entry in force of a known variable, if there is one. */
 void env_hide(struct env *env, enum var_id id);
 

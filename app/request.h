@@ -180,6 +180,9 @@ int request_head(struct ag_request *req);
 /* Now, in us, as req->since. */
 uint64_t request_clock(void);
 
+/* The same, exact enough for time-outs. */
+uint64_t request_now(const struct runtime *runtime);
+
 /* Runs the handler until it ends or waits; gate->finished may have been called on return. */
 void request_start(struct ag_request *req);
 

@@ -58,32 +58,7 @@ static struct verdict look_closely(struct var *var)
 	return verdict;
 }
 
-/* A variable is whole: it must stand as a C string and in a program's environment. */
-static struct verdict admit(struct env *env, struct var *var)
-{
-	env_identify(env, var);
-	return look_closely(var);
-}
-
 static const char too_large[] = "more or larger variables than limits.variables or header_size";
-
-static struct verdict take_singly(struct env *env, const struct wire_event *event)
-{
-	for (unsigned i = 0; i < event->count; i++) {
-		const struct pair *pair = &event->pairs[i];
-		struct var *var = env_reserve(env, pair->name.length, pair->value.length);
-
-		if (!var)
-			return refuse(431, too_large);
-		memcpy(var->name, pair->name.data, pair->name.length);
-		memcpy(env_value(var), pair->value.data, pair->value.length);
-		struct verdict verdict = admit(env, var);
-
-		if (verdict.status)
-			return verdict;
-	}
-	return fine;
-}
 
 /* memcpy(3) for the lengths of names: most have 8 to 16 bytes. */
 static inline void copy_name(char *to, const uint8_t *from, size_t length)
@@ -97,11 +72,47 @@ static inline void copy_name(char *to, const uint8_t *from, size_t length)
 }
 
 /*
+ * Puts a variable at `name`, before its value, which is there. Nothing is looked at more
+ * closely than it must: a known name is a good one, and so is a value without control bytes, and
+ * without blanks around it. What was just written is not read: a processor waits for a word that
+ * two stores have made.
+ */
+static inline struct verdict put(
+        struct var *var, char *name, const struct pair *pair, const char *value)
+{
+	size_t name_length = pair->name.length, length = pair->value.length;
+	enum var_id id = env_lookup((const char *)pair->name.data, name_length);
+	bool doubt = !id | scan_has_control(value, length);
+
+	doubt |= length && (value[0] == ' ' || value[length - 1] == ' ');
+	copy_name(name, pair->name.data, name_length);
+	name[name_length] = name[name_length + 1 + length] = '\0';
+	*var = (struct var){ name, (uint32_t)length, (uint16_t)name_length, (uint8_t)id, false };
+	return doubt ? look_closely(var) : fine;
+}
+
+static struct verdict take_singly(struct env *env, const struct wire_event *event)
+{
+	struct verdict verdict = fine;
+
+	for (unsigned i = 0; i < event->count && !verdict.status; i++) {
+		const struct pair *pair = &event->pairs[i];
+		char *room = env_room(env, 1, pair->name.length + pair->value.length);
+
+		if (!room)
+			return refuse(431, too_large);
+		char *value = room + pair->name.length + 1;
+
+		memcpy(value, pair->value.data, pair->value.length);
+		verdict = put(env->vars + env->count, room, pair, value);
+		env_enter(env, 1);
+	}
+	return verdict;
+}
+
+/*
  * The same where all stand together: they are copied in one piece, and each name is moved up to its
- * value then, with a NUL between them in place of the framing. Nothing is looked at more closely
- * than it must: a known name is a good one, and so is a value without control bytes, and without
- * blanks around it. `room` is where `begin` is now. What was just written is not read: a processor
- * waits for a word that two stores have made.
+ * value then, with a NUL between them in place of the framing. `room` is where `begin` is now.
  */
 static struct verdict take_together(struct env *env, const struct wire_event *event, char *room)
 {
@@ -111,18 +122,9 @@ static struct verdict take_together(struct env *env, const struct wire_event *ev
 	struct verdict verdict = fine;
 
 	for (; pair < end && !verdict.status; pair++, var++) {
-		size_t name_length = pair->name.length, length = pair->value.length;
-		char *value = room + (pair->value.data - begin), *name = value - 1 - name_length;
-		enum var_id id = env_lookup((const char *)pair->name.data, name_length);
-		bool doubt = !id | scan_has_control(value, length);
+		char *value = room + (pair->value.data - begin);
 
-		doubt |= length && (value[0] == ' ' || value[length - 1] == ' ');
-		copy_name(name, pair->name.data, name_length);
-		value[-1] = value[length] = '\0';
-		*var = (struct var){ name, (uint32_t)length, (uint16_t)name_length, (uint8_t)id,
-			false };
-		if (doubt)
-			verdict = look_closely(var);
+		verdict = put(var, value - 1 - pair->name.length, pair, value);
 	}
 	env_enter(env, (unsigned)(pair - event->pairs));
 	return verdict;
@@ -164,6 +166,13 @@ static struct verdict take_fields(struct env *env, const struct wire_event *even
 			room = env_value(var) + var->value_length + 1;
 	}
 	return fine;
+}
+
+/* A variable is whole: it must stand as a C string and in a program's environment. */
+static struct verdict admit(struct env *env, struct var *var)
+{
+	env_identify(env, var);
+	return look_closely(var);
 }
 
 static struct verdict take_pair(struct env *env, const struct wire_event *event)

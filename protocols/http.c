@@ -34,17 +34,6 @@ struct turn {
 	struct wire_event *event;
 };
 
-/* Where the letters, digits and hyphens end that a line begins with; not looked for near `end`. */
-static size_t skip_plain(struct span in, size_t end)
-{
-	unsigned other = 0;
-	size_t at = 0;
-
-	for (; !other && end - at >= 16; at += other ? (size_t)__builtin_ctz(other) : 16)
-		other = scan_unplain(in.data + at);
-	return at;
-}
-
 /* Where the bytes end that may stand in a target or in a value, from `at` on. */
 static size_t skip_value(struct span in, size_t at, size_t end)
 {
@@ -74,10 +63,6 @@ static enum line_result scan_line(struct turn *turn, uint8_t separator, struct s
 	size_t at = http->scanned;
 
 	if (http->separator == 0) {
-		if (at == 0) {
-			at = skip_plain(in, end);
-			http->plain = at < end && in.data[at] == separator;
-		}
 		while (at < end && grammar_tchar[in.data[at]])
 			at++;
 		if (at > 0 && at < end && in.data[at] == separator)
@@ -107,7 +92,6 @@ static void take_line(struct turn *turn)
 	http->taken += http->scanned + 2;
 	http->scanned = 0;
 	http->separator = 0;
-	http->plain = false;
 }
 
 static enum step refuse(struct http *http, int status, const char *reason)
@@ -224,15 +208,80 @@ static enum line_result scan_field(struct turn *turn, struct pair *field)
 		http_refuse(http, 400, "bad byte in a field");
 	} else if (result == LINE_LONG) {
 		http_refuse(http, 431, "fields are too long");
-	} else if (result == LINE_TEXT && ++http->fields > turn->limits->variables) {
-		http_refuse(http, 431, "too many fields");
-		return LINE_LONG;
 	} else if (result == LINE_TEXT) {
 		field->name = (struct span){ line.data, http->separator - 1 };
 		span_take(&line, http->separator);
 		field->value = scan_trim(line);
 	}
 	return result;
+}
+
+/* The first byte from `at` on that `among` finds, sixteen at a time, or NULL; `from` is before it.
+ */
+static inline const uint8_t *find_byte(unsigned (*among)(const uint8_t *), const uint8_t *from,
+        const uint8_t *at, const uint8_t *end)
+{
+	unsigned found = 0;
+
+	for (; end - at >= 16; at += 16)
+		if ((found = among(at)))
+			return at + __builtin_ctz(found);
+	if (at < end && end - from >= 16)
+		found = among(end - 16) >> (16 - (end - at));
+	return found ? at + __builtin_ctz(found) : NULL;
+}
+
+/*
+ * A field line as most are: whole, its name of letters, digits and hyphens, one blank or none
+ * around its value, and no tab in it. What is behind it, or NULL: it is to be looked at more
+ * closely.
+ */
+static const uint8_t *plain_field(const uint8_t *line, const uint8_t *end, struct pair *field)
+{
+	const uint8_t *colon = find_byte(scan_unplain, line, line, end);
+
+	if (!colon || colon == line || *colon != ':')
+		return NULL;
+	const uint8_t *value = colon + 1 + (colon + 1 < end && colon[1] == ' ');
+	const uint8_t *behind = find_byte(scan_unfit, line, value, end);
+
+	if (!behind || end - behind < 2 || behind[0] != '\r' || behind[1] != '\n')
+		return NULL;
+	if (behind > value && (value[0] == ' ' || behind[-1] == ' '))
+		return NULL;
+	field->name = (struct span){ line, (size_t)(colon - line) };
+	field->value = (struct span){ value, (size_t)(behind - value) };
+	return behind + 2;
+}
+
+/* Counts a field, obeys it, and gives it to the application if that may have it. */
+static void take_field(struct turn *turn, const struct pair *field, bool plain)
+{
+	struct http *http = turn->http;
+
+	if (++http->fields > turn->limits->variables)
+		http_refuse(http, 431, "too many fields");
+	else if (http_field(http, turn->limits, field, plain) == FIELD_PASS)
+		turn->event->pairs[turn->event->count++] = *field;
+}
+
+/* Takes the plain lines at the front. */
+static void take_plain_fields(struct turn *turn)
+{
+	struct http *http = turn->http;
+	const uint8_t *begin = turn->in->data, *at = begin, *next;
+	size_t room = turn->limits->header_size - http->taken;
+	const uint8_t *end = begin + (turn->in->length < room ? turn->in->length : room);
+	struct pair field;
+
+	for (; turn->event->count < EVENT_PAIRS && http->phase == HTTP_FIELDS; at = next) {
+		next = plain_field(at, end, &field);
+		if (!next)
+			break;
+		take_field(turn, &field, true);
+	}
+	http->taken += (size_t)(at - begin);
+	span_take(turn->in, (size_t)(at - begin));
 }
 
 /* The head is complete: HEAD, unless fields wait to be given first. */
@@ -256,6 +305,11 @@ static enum step on_fields(struct turn *turn)
 	event->count = 0;
 	while (event->count < EVENT_PAIRS && http->phase == HTTP_FIELDS) {
 		struct pair field;
+
+		if (!http->scanned)
+			take_plain_fields(turn);
+		if (event->count == EVENT_PAIRS || http->phase != HTTP_FIELDS)
+			break;
 		enum line_result result = scan_field(turn, &field);
 
 		if (result == LINE_MORE)
@@ -263,8 +317,7 @@ static enum step on_fields(struct turn *turn)
 		if (result == LINE_NONE)
 			return finish_head(turn);
 		if (result == LINE_TEXT) {
-			if (http_field(http, turn->limits, field.name, field.value) == FIELD_PASS)
-				event->pairs[event->count++] = field;
+			take_field(turn, &field, false);
 			take_line(turn);
 		}
 	}
@@ -316,6 +369,8 @@ static enum step on_trailers(struct turn *turn)
 
 	if (result == LINE_MORE)
 		return STEP_MORE;
+	if (result == LINE_TEXT && ++turn->http->fields > turn->limits->variables)
+		return refuse(turn->http, 431, "too many fields");
 	if (result == LINE_TEXT || result == LINE_NONE)
 		take_line(turn);
 	if (result == LINE_NONE)
@@ -323,17 +378,11 @@ static enum step on_trailers(struct turn *turn)
 	return STEP_ON;
 }
 
-/* The state of the next request, whatever this one was. */
-static void start_over(struct http *http)
-{
-	*http = (struct http){ .phase = HTTP_START };
-}
-
 static enum step on_end(struct turn *turn)
 {
 	turn->http->phase = HTTP_DONE;
 	if (turn->http->ended)
-		start_over(turn->http);
+		http_start_over(turn->http);
 	turn->event->kind = EVENT_END;
 	return STEP_EVENT;
 }
@@ -375,128 +424,6 @@ static enum decode_result http_decode(
 		step = phases[turn.http->phase](&turn);
 	while (step == STEP_ON);
 	return (enum decode_result)step;
-}
-
-static void write_span(struct writer *out, struct span text)
-{
-	if (text.length > 0)
-		write_bytes(out, text.data, text.length);
-}
-
-/* How the body ends: RFC 9112 6.3, seen from the server. */
-static void write_framing(struct http *http, const struct reply *reply, struct writer *out)
-{
-	bool never = reply->status < 200 || reply->status == 204 || reply->status == 304;
-
-	http->chunking = false;
-	if (never)
-		return;
-	if (reply->length >= 0) {
-		write_literal(out, "Content-Length: ");
-		write_decimal(out, (uint64_t)reply->length);
-		write_literal(out, "\r\n");
-	} else if (!reply->bodiless && !http->old) {
-		http->chunking = true;
-		write_literal(out, "Transfer-Encoding: chunked\r\n");
-	}
-}
-
-/* A body of unknown length for HTTP/1.0 ends with the connection, whatever the client asked. */
-static void write_connection(struct http *http, const struct reply *reply, struct writer *out)
-{
-	if (http->old && reply->length < 0 && !reply->bodiless)
-		http->keeps = false;
-	if (reply->status == 101)
-		write_literal(out, "Connection: Upgrade\r\n");
-	else if (reply->status < 200)
-		return;
-	else if (reply->close || !http->keeps)
-		write_literal(out, "Connection: close\r\n");
-	else if (http->old)
-		write_literal(out, "Connection: keep-alive\r\n");
-}
-
-static void http_head(void *state, uint16_t id, const struct reply *reply, struct writer *out)
-{
-	struct http *http = state;
-
-	(void)id;
-	write_literal(out, "HTTP/1.1 ");
-	write_status(out, reply->status);
-	write_bytes(out, reply->reason, strlen(reply->reason));
-	write_literal(out, "\r\n");
-	write_span(out, reply->fields);
-	if (reply->date.length > 0) {
-		write_literal(out, "Date: ");
-		write_span(out, reply->date);
-		write_literal(out, "\r\n");
-	}
-	write_framing(http, reply, out);
-	write_connection(http, reply, out);
-	write_literal(out, "\r\n");
-	if (reply->status >= 200)
-		http->expects = false;
-}
-
-/* A piece of the body as a chunk; one of no bytes would end it. */
-static void http_frame(
-        void *state, uint16_t id, size_t length, struct writer *before, struct writer *after)
-{
-	static const char digits[] = "0123456789abcdef";
-	const struct http *http = state;
-	char hex[2 * sizeof length];
-	size_t at = sizeof hex;
-
-	(void)id;
-	if (!http->chunking || length == 0)
-		return;
-	for (; length > 0; length >>= 4)
-		hex[--at] = digits[length & 15];
-	write_bytes(before, hex + at, sizeof hex - at);
-	write_literal(before, "\r\n");
-	write_literal(after, "\r\n");
-}
-
-/* What the peer still sends of the request comes as events yet, and as END. */
-static void http_end(void *state, uint16_t id, struct writer *out)
-{
-	struct http *http = state;
-
-	(void)id;
-	if (http->chunking)
-		write_literal(out, "0\r\n\r\n");
-	http->chunking = false;
-	http->ended = true;
-	if (http->phase == HTTP_DONE)
-		start_over(http);
-}
-
-static bool http_keeps(const void *state, uint16_t id)
-{
-	const struct http *http = state;
-
-	(void)id;
-	return http->keeps;
-}
-
-static uint64_t http_body_left(const void *state, uint16_t id)
-{
-	const struct http *http = state;
-
-	(void)id;
-	if (http->phase == HTTP_BODY)
-		return http->left;
-	return http->phase == HTTP_START || http->phase >= HTTP_END ? 0 : UINT64_MAX;
-}
-
-static void http_want_body(void *state, struct writer *out)
-{
-	struct http *http = state;
-
-	if (!http->expects || (http->phase != HTTP_BODY && http->phase != HTTP_CHUNK))
-		return;
-	write_literal(out, "HTTP/1.1 100 Continue\r\n\r\n");
-	http->expects = false;
 }
 
 const struct protocol protocol_http = {

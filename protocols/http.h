@@ -1,4 +1,4 @@
-/* What http.c, http_head.c and http_chunk.c share; nobody else includes this. */
+/* What http.c, http_head.c, http_chunk.c and http_answer.c share; nobody else includes this. */
 #ifndef PROTOCOLS_HTTP_H
 #define PROTOCOLS_HTTP_H
 
@@ -74,7 +74,6 @@ struct http {
 	uint8_t blank;  /* empty lines before the request line */
 	uint8_t pieces; /* HTTP_URI: events given */
 
-	bool plain : 1;      /* the line's token is known to be letters, digits and hyphens */
 	bool old : 1;        /* HTTP/1.0 */
 	bool absolute : 1;   /* the target has the authority, Host does not count */
 	bool close : 1;      /* Connection: close */
@@ -118,9 +117,12 @@ bool http_request_line(struct http *http, struct span line, size_t method, struc
 /* Takes it apart once more: it is good. */
 void http_same_line(struct http *http, struct span line, size_t method, struct http_line *parts);
 
-/* Obeys a field that the decoder itself needs, refuses it where it is wrong. */
+/*
+ * Obeys a field that the decoder itself needs, refuses it where it is wrong. `plain`: its name is
+ * known to be letters, digits and hyphens.
+ */
 enum field_use http_field(
-        struct http *http, const struct limits *limits, struct span name, struct span value);
+        struct http *http, const struct limits *limits, const struct pair *field, bool plain);
 
 /* Judges the head as a whole once its last line is there. */
 bool http_head_complete(struct http *http);
@@ -130,6 +132,18 @@ bool http_sniff(uint8_t first);
 
 /* What comes from here on is another protocol's: a body without end. */
 void http_upgrade(void *state, uint16_t id);
+
+/* The state of the next request, whatever this one was. */
+void http_start_over(struct http *http);
+
+/* The encoder's: see struct protocol. */
+void http_head(void *state, uint16_t id, const struct reply *reply, struct writer *out);
+void http_frame(
+        void *state, uint16_t id, size_t length, struct writer *before, struct writer *after);
+void http_end(void *state, uint16_t id, struct writer *out);
+bool http_keeps(const void *state, uint16_t id);
+uint64_t http_body_left(const void *state, uint16_t id);
+void http_want_body(void *state, struct writer *out);
 
 /* Reads framing of chunks until data or trailers follow, which `phase` says, or `in` is empty. */
 void http_chunk(struct http *http, const struct limits *limits, struct span *in);

@@ -37,11 +37,6 @@ static bool is_hex(uint8_t byte)
 	return (byte >= '0' && byte <= '9') || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'f');
 }
 
-static bool is_alnum(uint8_t byte)
-{
-	return (byte >= '0' && byte <= '9') || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z');
-}
-
 /* IPv6address in brackets (RFC 3986 3.2.2). */
 static bool is_ipv6(struct span text)
 {
@@ -58,16 +53,26 @@ static bool is_ipv6(struct span text)
 /* reg-name without the comma, which would be two Host fields in one (RFC 3986 3.2.2). */
 static bool is_name(struct span text)
 {
-	for (size_t i = 0; i < text.length; i++) {
-		uint8_t byte = text.data[i];
+	/* unreserved and sub-delims */
+	static const bool good[256] = { ['0' ... '9'] = true,
+		['A' ... 'Z'] = true,
+		['a' ... 'z'] = true,
+		['-'] = true,
+		['.'] = true,
+		['_'] = true,
+		['~'] = true,
+		['!'] = true,
+		['$'] = true,
+		['&' ... '+'] = true, /* & ' ( ) * + */
+		[';'] = true,
+		['='] = true };
 
-		if (byte == '%') {
-			if (text.length - i < 3 || !is_hex(text.data[i + 1]) ||
-			        !is_hex(text.data[i + 2]))
-				return false;
-		} else if (!is_alnum(byte) && (byte == '\0' || !strchr("-._~!$&'()*+;=", byte))) {
+	for (size_t i = 0; i < text.length; i++) {
+		if (good[text.data[i]])
+			continue;
+		if (text.data[i] != '%' || text.length - i < 3 || !is_hex(text.data[i + 1]) ||
+		        !is_hex(text.data[i + 2]))
 			return false;
-		}
 	}
 	return true;
 }
@@ -294,26 +299,41 @@ static bool is_plain(struct span name, bool underscores)
 	return !underscores || !is_disguised(name);
 }
 
-enum field_use http_field(
-        struct http *http, const struct limits *limits, struct span name, struct span value)
-{
-	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-		const struct field_rule *rule = &rules[i];
+/* Bit n: there is a rule for a name of n letters. */
+#define LENGTH(n) (1u << (n))
+static const unsigned ruled = LENGTH(4) | LENGTH(6) | LENGTH(10) | LENGTH(12) | LENGTH(14) |
+                              LENGTH(17);
 
-		if (name.length != rule->length || !scan_same(name, rule->name))
-			continue;
-		if (http->seen & rule->once) {
-			http_refuse(http, 400, rule->repeated);
-			return FIELD_BAD;
-		}
-		http->seen |= rule->once;
-		if (!rule->obey(http, value))
-			return FIELD_BAD;
-		if (rule->once == SEEN_CODING || (rule->once == SEEN_HOST && http->absolute))
-			return FIELD_DROP;
-		return FIELD_PASS;
+static const struct field_rule *find_rule(struct span name)
+{
+	if (name.length > 17 || !(ruled & LENGTH(name.length)))
+		return NULL;
+	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+		if (name.length == rules[i].length &&
+		        ((name.data[0] ^ (uint8_t)rules[i].name[0]) & ~0x20) == 0 &&
+		        scan_same(name, rules[i].name))
+			return &rules[i];
+	return NULL;
+}
+
+enum field_use http_field(
+        struct http *http, const struct limits *limits, const struct pair *field, bool plain)
+{
+	const struct field_rule *rule = find_rule(field->name);
+
+	if (!rule)
+		return plain || is_plain(field->name, limits->underscores) ? FIELD_PASS
+		                                                           : FIELD_DROP;
+	if (http->seen & rule->once) {
+		http_refuse(http, 400, rule->repeated);
+		return FIELD_BAD;
 	}
-	return http->plain || is_plain(name, limits->underscores) ? FIELD_PASS : FIELD_DROP;
+	http->seen |= rule->once;
+	if (!rule->obey(http, field->value))
+		return FIELD_BAD;
+	if (rule->once == SEEN_CODING || (rule->once == SEEN_HOST && http->absolute))
+		return FIELD_DROP;
+	return FIELD_PASS;
 }
 
 bool http_head_complete(struct http *http)
