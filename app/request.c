@@ -4,11 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #include "async/async.h"
-#include "path.h"
 #include "response.h"
 #include "router.h"
 
