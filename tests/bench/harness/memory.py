@@ -9,6 +9,7 @@ from .server import Server
 
 IDLE = 500 if tools.SHORT else 10000
 WAITING = 200 if tools.SHORT else 2000
+FEW = ('gunicorn', 'Tornado', 'libfcgi', 'lighttpd')  # do not hold as many connections
 STARTS = 3 if tools.SHORT else 20
 REQUEST = (b'GET /shop/items HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-For: 192.0.2.17\r\n'
            b'User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:109.0) Gecko/20100101\r\n'
@@ -79,7 +80,7 @@ def idle():
     for gate, request, until in (('http+keep', REQUEST, b'Hello, world\n'),
                                  ('fastcgi+keep', fastcgi_request(), record(3, b'\0' * 8))):
         for peer in peers.all_peers():
-            if gate in peer.gates and peer.name not in ('gunicorn', 'Tornado', 'libfcgi'):
+            if gate in peer.gates and peer.name not in FEW:
                 with peer.start(gate) as server:
                     yield (f'idle {gate} connection, {peer.name}', held(server, IDLE, request, until), 'bytes')
 

@@ -108,7 +108,9 @@ def lighttpd(_gate, address):
     settings = write('lighttpd.conf', f'''{where}
 server.document-root = "{tools.directory()}/docs"
 server.max-keep-alive-requests = 100000000
-server.max-fds = 4096
+server.max-keep-alive-idle = 75
+server.max-fds = 16384
+server.max-connections = 15000
 server.listen-backlog = 1024
 mimetype.assign = ( "" => "text/plain" )
 ''')
