@@ -35,7 +35,7 @@ PLAIN  = $(COMMON) $(CFLAGS) -D_FORTIFY_SOURCE=2 $(HARDENING)
 SANE   = $(COMMON) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=undefined -DANYGATE_SANITIZED -I. \
 	-DSOURCE_DIR='"$(CURDIR)"' -DBUILD_DIR='"$(CURDIR)/$(ASAN)"'
-LIBS   = -lcurl -levent_core -linih -lcrypto -lwslay -lz -ldw -ldl
+LIBS   = -lcurl -levent_core -linih -lcrypto -lwslay -lhiredis -lz -ldw -ldl
 # what loaded applications call
 EXPORT = -Wl,--export-dynamic-symbol='ag_*'
 LDFLAGS ?= -pie -Wl,-z,relro,-z,now

@@ -106,11 +106,12 @@ static void on_wanted(struct bus *of, const char *channel, bool wanted, size_t c
 {
 	struct worker_bus *bus = (struct worker_bus *)of;
 
-	(void)channel;
 	if (wanted && channels == 1)
 		listen_on(bus);
 	else if (!wanted && !channels)
 		listen_no_more(bus);
+	if (bus->redis)
+		bus_redis_wanted(bus->redis, channel, wanted, channels);
 }
 
 static int on_publish(struct bus *of, const char *channel, const void *data, size_t size)
@@ -121,6 +122,8 @@ static int on_publish(struct bus *of, const char *channel, const void *data, siz
 
 	if (!error && write(bus->shared->wake, &one, sizeof(one)) < 0)
 		log_line(LOG_LEVEL_ERROR, "workers can't be woken: %s", strerror(errno));
+	if (!error && bus->redis)
+		bus_redis_publish(bus->redis, channel, data, size);
 	return error;
 }
 
@@ -129,7 +132,7 @@ static uint64_t next_number(const struct bus *of)
 	return ring_count(((const struct worker_bus *)of)->shared->ring);
 }
 
-void bus_start(struct worker *worker, const struct bus_shared *shared)
+bool bus_start(struct worker *worker, const struct bus_shared *shared)
 {
 	struct worker_bus *bus = &worker->bus;
 
@@ -140,10 +143,15 @@ void bus_start(struct worker *worker, const struct bus_shared *shared)
 	        &bus->wake, worker->base, shared->wake, EV_READ | EV_PERSIST | EV_ET, on_wake, bus);
 	evtimer_assign(&bus->more, worker->base, on_more, bus);
 	worker->runtime.bus = &bus->bus;
+	if (worker->config->bus.redis)
+		bus->redis = bus_redis_start(worker, shared->ring);
+	return bus->redis || !worker->config->bus.redis;
 }
 
 void bus_stop(struct worker *worker)
 {
+	bus_redis_stop(worker->bus.redis);
+	worker->bus.redis = NULL;
 	if (worker->bus.message)
 		listen_no_more(&worker->bus);
 }

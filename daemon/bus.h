@@ -10,6 +10,7 @@
 #include <event2/event_struct.h>
 
 #include "../app/async/channel.h"
+#include "bus_redis.h"
 #include "bus_ring.h"
 
 struct worker;
@@ -33,14 +34,15 @@ struct worker_bus {
 	struct bus bus; /* first */
 	struct worker *worker;
 	const struct bus_shared *shared;
+	struct bus_redis *redis; /* NULL: off */
 	struct ring_reader reader;
 	struct ring_message *message; /* what is read; NULL: nothing is listened to */
 	struct event wake, more;
 	bool behind; /* `more` is set: not all is read */
 };
 
-/* Gives the worker's runtime its bus. */
-void bus_start(struct worker *worker, const struct bus_shared *shared);
+/* Gives the worker's runtime its bus. False without memory. */
+bool bus_start(struct worker *worker, const struct bus_shared *shared);
 void bus_stop(struct worker *worker);
 
 #endif

@@ -460,6 +460,7 @@ static bool set_all_defaults(struct build *build)
 	       build_defaults(build, SECTION_LIMITS, &config->limits) &&
 	       build_defaults(build, SECTION_LOG, &config->log) &&
 	       build_defaults(build, SECTION_LISTEN, &config->admin) &&
+	       build_defaults(build, SECTION_BUS, &config->bus) &&
 	       build_defaults(build, SECTION_ADMIN, &config->admin);
 }
 

@@ -124,6 +124,13 @@ struct log_config {
 	unsigned slow;  /* ms; 0: off */
 };
 
+/* [bus] */
+struct bus_config {
+	char *redis; /* as written; NULL: off */
+	struct listen_address where;
+	char *user, *password, *prefix; /* NULL: none */
+};
+
 struct config {
 	struct daemon_config daemon;
 	struct listen_config listen_default; /* [listen], and -P */
@@ -131,6 +138,7 @@ struct config {
 	size_t listen_count;
 	struct limits limits;
 	struct log_config log;
+	struct bus_config bus;
 	struct listen_config admin; /* [admin]; address NULL: off */
 	struct app_config *app;
 	size_t app_count;

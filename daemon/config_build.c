@@ -184,6 +184,7 @@ void config_free(struct config *config)
 	free(config->app);
 	clear_keys(SECTION_DAEMON, &config->daemon);
 	clear_keys(SECTION_LOG, &config->log);
+	clear_keys(SECTION_BUS, &config->bus);
 	clear_listener(&config->listen_default);
 	clear_listener(&config->admin);
 	free(config);
@@ -242,6 +243,8 @@ static void *plain_base(struct config *config, enum section_id id)
 		return &config->listen_default;
 	case SECTION_LIMITS:
 		return &config->limits;
+	case SECTION_BUS:
+		return &config->bus;
 	case SECTION_ADMIN:
 		return &config->admin;
 	default:

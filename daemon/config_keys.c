@@ -16,6 +16,7 @@ const struct section config_sections[SECTION_COUNT] = {
 	        "[listen] holds the defaults of all listeners, each [listen NAME] is one." },
 	[SECTION_LIMITS] = { "limits", false, "What one client may use." },
 	[SECTION_LOG] = { "log", false, "The log." },
+	[SECTION_BUS] = { "bus", false, "What carries the messages of channels to other daemons." },
 	[SECTION_ADMIN] = { "admin", false, "What tells how the daemon is." },
 	[SECTION_APP] = { "app", true,
 	        "One [app NAME] for each application; keys not listed here are its own." },
@@ -26,6 +27,7 @@ const struct section config_sections[SECTION_COUNT] = {
 #define LISTEN(name)       SECTION_LISTEN, #name, FIELD(listen_config, name)
 #define LIMITS(name)       SECTION_LIMITS, #name, FIELD(limits, name)
 #define LOG(name)          SECTION_LOG, #name, FIELD(log_config, name)
+#define BUS(name)          SECTION_BUS, #name, FIELD(bus_config, name)
 #define ADMIN(name)        SECTION_ADMIN, #name, FIELD(listen_config, name)
 #define APP(name)          SECTION_APP, #name, FIELD(app_config, name)
 
@@ -159,6 +161,13 @@ const struct key config_keys[] = {
 	        "Lines of the access log: combined, json, or a template such as {method} {uri}." },
 	{ LOG(slow), KEY_TIME, 0, 24 * HOURS, "0",
 	        "Requests that take longer are told in the error log; 0: none." },
+
+	{ BUS(redis), KEY_REDIS, 0, 0, "off",
+	        "Redis that carries messages between daemons: off, unix:PATH or HOST:PORT." },
+	{ BUS(user), KEY_TEXT, 0, 0, "", "Name to log in there with; empty: the default user." },
+	{ BUS(password), KEY_TEXT, 0, 0, "", "Password to log in with; empty: none." },
+	{ BUS(prefix), KEY_TEXT, 0, 0, "anygate:",
+	        "Stands there before the channels' names; daemons with the same share channels." },
 
 	{ SECTION_ADMIN, "listen", FIELD(listen_config, address), KEY_ADMIN, 0, 0, "off",
 	        "Where status, metrics and health are served: off, unix:PATH or a loopback "
@@ -294,6 +303,7 @@ void config_print(const struct config *config, FILE *out)
 		print_section(SECTION_LISTEN, config->listen[i].name, &config->listen[i], out);
 	print_section(SECTION_LIMITS, NULL, &config->limits, out);
 	print_section(SECTION_LOG, NULL, &config->log, out);
+	print_section(SECTION_BUS, NULL, &config->bus, out);
 	print_section(SECTION_ADMIN, NULL, &config->admin, out);
 	for (size_t i = 0; i < config->app_count; i++) {
 		const struct app_config *app = &config->app[i];

@@ -9,6 +9,7 @@ enum section_id {
 	SECTION_LISTEN,
 	SECTION_LIMITS,
 	SECTION_LOG,
+	SECTION_BUS,
 	SECTION_ADMIN,
 	SECTION_APP,
 };
@@ -37,6 +38,7 @@ enum key_type {
 	KEY_PROTOCOL,    /* const struct protocol *; "auto" is NULL */
 	KEY_ADDRESS,     /* char *address and `where` of a listen_config */
 	KEY_ADMIN,       /* the same, for this host alone; NULL when "off" */
+	KEY_REDIS,       /* char *redis and `where` of a bus_config; NULL when "off" */
 	KEY_PEERS,       /* struct peers; appends */
 	KEY_CPUS,        /* char *, a list of CPUs or "auto"; NULL when "off" */
 	KEY_ENVIRONMENT, /* struct environment; appends */

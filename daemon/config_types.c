@@ -293,6 +293,24 @@ static bool set_admin(struct listen_config *listen, const char *text, char *erro
 	return false;
 }
 
+/* Where to connect to: not a listening socket, nor all interfaces, nor any port. */
+static bool set_redis(struct bus_config *bus, const char *text, char *error, size_t size)
+{
+	struct listen_address where;
+
+	if (strcasecmp(text, "off") == 0)
+		return set_text(&bus->redis, "", error, size);
+	if (!address_parse(&where, text, error, size))
+		return false;
+	if (where.kind == ADDRESS_FD ||
+	        (where.kind == ADDRESS_TCP && (!*where.host || !where.port))) {
+		snprintf(error, size, "expected off, unix:PATH, or a HOST:PORT to connect to");
+		return false;
+	}
+	bus->where = where;
+	return set_text(&bus->redis, text, error, size);
+}
+
 static bool add_peers(struct peers *peers, const char *text, char *error, size_t size)
 {
 	char *copy = strdup(text), *rest = copy, *one;
@@ -328,6 +346,8 @@ bool key_parse(const struct key *key, void *base, const char *text, char *error,
 		return set_address(base, text, error, size);
 	case KEY_ADMIN:
 		return set_admin(base, text, error, size);
+	case KEY_REDIS:
+		return set_redis(base, text, error, size);
 	case KEY_PEERS:
 		return add_peers(field_of(key, base), text, error, size);
 	case KEY_CPUS:
@@ -378,6 +398,7 @@ void key_print(const struct key *key, const void *base, FILE *out)
 	case KEY_HOST:
 	case KEY_CPUS:
 	case KEY_ADMIN:
+	case KEY_REDIS:
 		if (*(char *const *)field)
 			print_text(key->name, *(char *const *)field, out);
 		else
@@ -411,6 +432,7 @@ bool key_copy(const struct key *key, void *to, const void *from)
 	case KEY_MOUNT:
 	case KEY_HOST:
 	case KEY_CPUS:
+	case KEY_REDIS: /* nothing is copied from it: there is one [bus] */
 		return copy_text(field_of(key, to), field_of(key, from));
 	case KEY_ADDRESS:
 	case KEY_ADMIN:
@@ -438,6 +460,7 @@ void key_clear(const struct key *key, void *base)
 	case KEY_CPUS:
 	case KEY_ADDRESS:
 	case KEY_ADMIN:
+	case KEY_REDIS:
 		free(*(char **)field);
 		break;
 	case KEY_PEERS:

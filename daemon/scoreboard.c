@@ -12,7 +12,7 @@
 #define MAGIC 0x61676174 /* "agat" */
 
 /* To be raised when a field of the structures changes its place or its meaning. */
-#define VERSION 3
+#define VERSION 4
 
 /* More than a machine has workers; keeps sizes far from overflow. */
 #define SLOTS_MAX 65536

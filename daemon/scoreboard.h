@@ -50,6 +50,7 @@ struct slot {
 	uint64_t beat;       /* ms: the loop's last turn; one with nothing to do makes none */
 	uint64_t entered; /* ms: when the handler that runs now got the processor; 0: none runs */
 	uint32_t connections; /* open now */
+	uint32_t bus;         /* enum bus_link: to Redis */
 	uint32_t in_flight;   /* requests that a handler has and that are not answered */
 	struct counters counters;
 	struct running running; /* the request whose handler ran last */

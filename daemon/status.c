@@ -5,6 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bus_redis.h"
+
 static const char *const states[] = {
 	[WORKER_NONE] = "none",
 	[WORKER_STARTING] = "starting",
@@ -57,6 +59,7 @@ static bool read_slot(struct worker_status *worker, const struct slot *slot, uin
 	worker->uptime = slot->started ? since(now, slot->started) : 0;
 	worker->connections = slot->connections;
 	worker->in_flight = slot->in_flight;
+	worker->bus_connected = slot->bus == BUS_LINK_UP;
 	scoreboard_measure(slot, &worker->rss, &worker->cpu);
 	worker->runs = entered != 0;
 	worker->runs_for = entered ? since(now, entered) : 0;
@@ -119,6 +122,7 @@ struct status *status_read(const struct scoreboard *board)
 			continue;
 		status->connections += worker->connections;
 		status->in_flight += worker->in_flight;
+		status->bus_connected += worker->bus_connected;
 		status->count++;
 	}
 	qsort(status->workers, status->count, sizeof(status->workers[0]), by_number);

@@ -11,6 +11,7 @@ struct worker_status {
 	const char *state;
 	uint64_t uptime; /* ms */
 	uint64_t connections, in_flight;
+	uint64_t bus_connected; /* 1: to Redis */
 	uint64_t rss;           /* bytes */
 	uint64_t cpu;           /* us */
 	bool runs;              /* a handler has the processor now: */
@@ -25,7 +26,7 @@ struct status {
 	unsigned generation, wanted;
 	uint64_t deaths, reloads, failed_reloads, upgrades, recycled, killed;
 	char failure[256]; /* why the last reload failed; "": none has */
-	uint64_t connections, in_flight;
+	uint64_t connections, in_flight, bus_connected;
 	struct counters total; /* of workers that are gone, too */
 	size_t count;
 	struct worker_status workers[]; /* by number, then by age */

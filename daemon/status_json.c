@@ -86,9 +86,9 @@ static void write_worker(struct ag_request *req, const struct worker_status *wor
 	        worker->number, worker->pid, worker->generation, worker->state);
 	ag_printf(req,
 	        ",\"uptime_ms\":%llu,\"rss_bytes\":%llu,\"cpu_us\":%llu,\"connections\":%llu,"
-	        "\"in_flight\":%llu",
+	        "\"in_flight\":%llu,\"bus_connected\":%llu",
 	        (ull)worker->uptime, (ull)worker->rss, (ull)worker->cpu, (ull)worker->connections,
-	        (ull)worker->in_flight);
+	        (ull)worker->in_flight, (ull)worker->bus_connected);
 	write_counters(req, &worker->counters);
 	write_running(req, worker, now);
 	ag_puts(req, "}");
@@ -105,8 +105,9 @@ void status_write_json(const struct status *status, struct ag_request *req)
 	        (ull)status->failed_reloads, (ull)status->upgrades, (ull)status->recycled,
 	        (ull)status->killed);
 	ag_json(req, status->failure);
-	ag_printf(req, "},\"totals\":{\"connections\":%llu,\"in_flight\":%llu",
-	        (ull)status->connections, (ull)status->in_flight);
+	ag_printf(req,
+	        "},\"totals\":{\"connections\":%llu,\"in_flight\":%llu,\"bus_connected\":%llu",
+	        (ull)status->connections, (ull)status->in_flight, (ull)status->bus_connected);
 	write_counters(req, &status->total);
 	ag_puts(req, "},\"workers\":[");
 	for (size_t i = 0; i < status->count; i++) {

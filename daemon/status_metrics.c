@@ -227,6 +227,8 @@ static void write_daemon(const struct scope *to, const struct status *status)
 	write_one(to, "connections", "gauge", "Connections open.", status->connections);
 	write_one(to, "requests_in_flight", "gauge", "Requests that handlers have.",
 	        status->in_flight);
+	write_one(to, "bus_connected_workers", "gauge", "Workers connected to the Redis of [bus].",
+	        status->bus_connected);
 	write_one(to, "worker_deaths", "counter", "Workers that died of a signal or an error.",
 	        status->deaths);
 	write_one(to, "workers_recycled", "counter", "Workers replaced for a limit.",
@@ -249,6 +251,8 @@ static const struct worker_row {
 	        offsetof(struct worker_status, connections), 1 },
 	{ "requests_in_flight", "gauge", "", "Requests that handlers have.",
 	        offsetof(struct worker_status, in_flight), 1 },
+	{ "bus_connected", "gauge", "", "1: connected to the Redis of [bus].",
+	        offsetof(struct worker_status, bus_connected), 1 },
 	{ "resident_memory_bytes", "gauge", "bytes", "Resident memory.",
 	        offsetof(struct worker_status, rss), 1 },
 	{ "cpu_seconds", "counter", "seconds", "Processor time.",

@@ -295,8 +295,8 @@ static bool worker_start(struct worker *worker, const struct worker_start *start
 	        !worker_start_logs(worker))
 		return false;
 	add_deadlines(worker);
-	if (start->bus)
-		bus_start(worker, start->bus);
+	if (start->bus && !bus_start(worker, start->bus))
+		return false;
 	evtimer_assign(&worker->tidy, worker->base, on_tidy, worker);
 	evtimer_assign(&worker->resume, worker->base, on_resume, worker);
 	evtimer_assign(&worker->cut, worker->base, on_cut, worker);
