@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 SUITE(waits);
@@ -221,6 +222,67 @@ Test(waits, queue_example, .timeout = 60)
 		        "put 1\nput 2\ngot 1\ngot 2\ngot 3\nput 3\nput 4\ngot 4\n", "%s: %s",
 		        gates[i], response.body.data);
 		response_free(&response);
+	}
+	daemon_stop(&daemon);
+}
+
+static void check_post(const char *address, const char *target, const char *body)
+{
+	struct response response;
+
+	http_request(address, "POST", target, NULL, NULL, 0, &response);
+	cr_expect_eq(response.status, 200, "%s: %d", target, response.status);
+	cr_expect_str_eq(response.body.data, body, "%s: %s", target, response.body.data);
+	response_free(&response);
+}
+
+static void expect_text(struct client *client, const char *text)
+{
+	while (!client->in.data || !memmem(client->in.data, client->in.length, text, strlen(text)))
+		cr_assert(client_fill(client), "no %s", text);
+}
+
+/* One waits by each gate, one after another: the first goes on, then all others. */
+Test(waits, notify_example, .timeout = 60)
+{
+	struct client clients[COUNT(gates)];
+	struct bytes requests[COUNT(gates)] = { { 0 } };
+	struct daemon daemon;
+
+	daemon_start(&daemon, 1, LOCAL, DAEMON_APPS "notify.so", NULL);
+	const char *address = daemon_address(&daemon);
+
+	check_post(address, "/notify", "nobody waits\n");
+	for (size_t i = 0; i < COUNT(gates); i++) {
+		char target[32], count[16] = "";
+		struct response response;
+
+		snprintf(target, sizeof(target), "/wait?name=by-%s", gates[i]);
+		build(&requests[i], gates[i], target);
+		client_open(&clients[i], address);
+		client_send(&clients[i], requests[i].data, requests[i].length);
+		client_flush(&clients[i]);
+		for (int left = 10000; atoi(count) != (int)i + 1 && left; left--) {
+			http_get(address, "/waiting", &response);
+			snprintf(count, sizeof(count), "%s", response.body.data);
+			response_free(&response);
+		}
+		cr_assert_eq(atoi(count), (int)i + 1);
+	}
+	check_post(address, "/notify", "told one\n");
+	expect_text(&clients[0], "by-http goes on\n");
+	for (size_t i = 1; i < COUNT(gates); i++)
+		cr_expect_eq(clients[i].in.length, 0, "%s", gates[i]);
+	check_post(address, "/notify/all", "told 3\n");
+	for (size_t i = 1; i < COUNT(gates); i++) {
+		char line[32];
+
+		snprintf(line, sizeof(line), "by-%s goes on\n", gates[i]);
+		expect_text(&clients[i], line);
+	}
+	for (size_t i = 0; i < COUNT(gates); i++) {
+		client_close(&clients[i]);
+		bytes_free(&requests[i]);
 	}
 	daemon_stop(&daemon);
 }
