@@ -20,7 +20,7 @@
 #define QUEUE_MAX 1024
 
 /* The loop's thread, which is short, goes first where they share a processor. */
-#define THREAD_NICE 10
+#define THREAD_NICE 5
 
 struct job {
 	TAILQ_ENTRY(job) link;
