@@ -16,8 +16,12 @@
 #include "log.h"
 #include "worker.h"
 
-/* ms: until a connection must be in order; between two tries, at first and at most. */
+/*
+ * ms: until a connection must be in order, and has to answer; between two questions whether it is
+ * still there; between two tries, at first and at most.
+ */
 #define ANSWER_MS    5000
+#define ASK_MS       5000
 #define DELAY_MS     100
 #define DELAY_MS_MAX 5000
 
@@ -37,11 +41,12 @@ struct link {
 	struct bus_redis *redis;
 	redisAsyncContext *context; /* NULL: not connected */
 	struct event readable, writable;
-	struct event timer; /* it has to answer until then, or the next try */
+	struct event timer; /* it has to answer until then, or is asked again, or the next try */
 	unsigned delay;     /* ms */
 	bool listens, wanted;
 	bool greeted; /* it was told what it is for, */
 	bool up;      /* ... and has answered well */
+	bool asked;   /* up, and has not answered since it was asked */
 };
 
 struct bus_redis {
@@ -188,12 +193,16 @@ static void on_disconnect(const redisAsyncContext *context, int status)
 		lose(link, status == REDIS_OK ? "closed" : context->errstr);
 }
 
-/* It has answered well. */
+/* It has answered well. One that listens can't be asked again: the other's fall is its own. */
 static void rise(struct link *link)
 {
+	link->asked = false;
+	if (link->listens)
+		evtimer_del(&link->timer);
+	else
+		set_timer(link, ASK_MS);
 	if (link->up)
 		return;
-	evtimer_del(&link->timer);
 	link->up = true;
 	link->delay = DELAY_MS;
 	tell_up(link);
@@ -334,16 +343,30 @@ static void dial(struct link *link)
 	}
 }
 
+/* What is silent on one connection is on the other. */
+static void fail_both(struct bus_redis *redis, const char *why)
+{
+	if (redis->publisher.context)
+		fail(&redis->publisher, why);
+	if (redis->listener.context)
+		fail(&redis->listener, why);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *argument)
 {
 	struct link *link = argument;
 
 	(void)fd;
 	(void)what;
-	if (link->context)
-		fail(link, "it does not answer");
-	else
+	if (!link->context) {
 		dial(link);
+	} else if (link->up && !link->asked) {
+		link->asked = true;
+		redisAsyncCommand(link->context, on_answer, link, "PING");
+		set_timer(link, ANSWER_MS);
+	} else {
+		fail_both(link->redis, "it does not answer");
+	}
 }
 
 /* ---- what the bus asks for ---- */

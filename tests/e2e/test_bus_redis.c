@@ -166,6 +166,29 @@ Test(bus_redis, two_daemons, .timeout = 180)
 	redis_kill(&redis);
 }
 
+/* Redis is there but does nothing: that is noticed, and when it does something again. */
+Test(bus_redis, stopped, .timeout = 120)
+{
+	struct redis redis;
+
+	redis_make(&redis, "");
+	for (size_t i = 0; i < COUNT(sites); i++) {
+		site_start(&sites[i], &redis, "log.level=warning");
+		site_gather(&sites[i]);
+	}
+	kill(redis.process.pid, SIGSTOP);
+	for (size_t i = 0; i < COUNT(sites); i++)
+		daemon_expect(&sites[i].daemon, "it does not answer");
+	audience_publish(site_address(&sites[0]), "news", "alone");
+	audience_expect(&sites[0].audience, "alone");
+	kill(redis.process.pid, SIGCONT);
+	for (size_t i = 0; i < COUNT(sites); i++)
+		admin_await(&sites[i].admin, "totals/bus_connected", WORKERS);
+	for (size_t i = 0; i < COUNT(sites); i++)
+		site_stop(&sites[i]);
+	redis_kill(&redis);
+}
+
 /* Whoever else is there can take part: 16 bytes that name the sender, then the message. */
 Test(bus_redis, others, .timeout = 120)
 {
