@@ -34,6 +34,9 @@ def rows_of(way, gate, running, results, calls):
                                          if count >= 0.005)}
 
 
+WAYS = {'unix': 'over Unix sockets', 'tcp': 'over TCP', 'nginx': 'behind nginx'}
+
+
 def direct(transport, gate):
     """gateload speaks the gate itself."""
     with contextlib.ExitStack() as stack:
@@ -111,13 +114,13 @@ def run():
     ways += [('nginx', gate) for gate in tools.GATES]
     rows = []
     for way, gate in ways:
-        tools.say(f'\n{gate}, {"behind nginx" if way == "nginx" else way}: 1 worker, 64 connections, '
+        tools.say(f'\n{gate}, {WAYS[way]}: 1 worker, 64 connections, '
                   f'median of {tools.ROUNDS}; for each request')
         some = behind_nginx(gate) if way == 'nginx' else direct(way, gate)
         show(some)
         rows += some
     report.write_tsv('gates.tsv', COLUMNS, [[row[name] for name in COLUMNS] for row in rows])
-    for way in ('unix', 'tcp', 'nginx'):
-        chart.bars(f'gates-{way}.svg', f'CPU for each request, {"behind nginx" if way == "nginx" else way}, us',
+    for way, words in WAYS.items():
+        chart.bars(f'gates-{way}.svg', f'CPU for each request {words}, us',
                    {gate: [(row['server'], row['cpu_us']) for row in rows
                            if row['way'] == way and row['gate'] == gate] for gate in tools.GATES})

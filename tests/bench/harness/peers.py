@@ -165,11 +165,11 @@ class Peer:
 OURS = [
     Peer('anygate', tools.GATES, anygate, tcp=True),
     Peer('floor', tools.GATES, floor, tcp=True),
-    Peer('floor, blocking', CLOSE, floor_blocking),
+    Peer('blocking floor', CLOSE, floor_blocking),
 ]
 OTHERS = [
-    Peer('uWSGI, C', CLOSE, uwsgi_c, 'uwsgi-core'),
-    Peer('uWSGI, Python', CLOSE, uwsgi_python, 'uwsgi-core'),
+    Peer('uWSGI (C)', CLOSE, uwsgi_c, 'uwsgi-core'),
+    Peer('uWSGI (Python)', CLOSE, uwsgi_python, 'uwsgi-core'),
     Peer('libfcgi', ['fastcgi+keep', 'fastcgi'], libfcgi, 'spawn-fcgi'),
     Peer('php-fpm', ['fastcgi'], php_fpm, 'php-fpm8.2', PEERS / 'hello.php'),
     Peer('fcgiwrap', ['fastcgi'], fcgiwrap, 'fcgiwrap', BUILT / 'cgi'),

@@ -18,18 +18,18 @@ def row_of(gate, rows):
     return (f'| {NAMES[gate]} | {ours["ratio"]:.2f} | '
             + ', '.join(f'{row["server"]} {row["ratio"]:.2f}' for row in others[:2])
             + (f' | {ours["calls"]:.2f} / {floor["calls"]:.2f}' if ours['calls'] and floor['calls'] else ' | ')
-            + f' | {ours["rps"] / 1000:.0f} |')
+            + f' | {1000 / ours["cpu_us"]:.0f} |')
 
 
 def run():
     rows = report.read_tsv('gates.tsv')
     text = '\n'.join([
         BEGIN,
-        'CPU of one worker for a request, as a ratio to a server of the least possible work (`tests/bench/floor.c`):',
-        'hello, 64 connections, Unix sockets; the two best of eleven servers beside it. All of it: `make bench`.',
+        'CPU for a request, as a ratio to a server of the least possible work (`tests/bench/floor.c`): hello,',
+        '64 connections, Unix sockets, and the best two of the other servers. `make bench` measures it all.',
         '',
-        '| gate | anygate | others | system calls, ours / floor | 1000 requests/s |',
-        '|------|---------|--------|----------------------------|-----------------|',
+        '| gate | anygate | others | system calls, ours / floor | 1000 requests per CPU second |',
+        '|------|---------|--------|----------------------------|------------------------------|',
         *(row_of(gate, rows) for gate in tools.GATES),
         END])
     path = tools.ROOT / 'README.md'

@@ -13,7 +13,7 @@ BODIES = [1, 1 << 10, 16 << 10, 256 << 10, 4 << 20, 100 << 20]
 ROUNDS = 1 if tools.SHORT else 3
 APP = tools.BIN / 'apps' / 'bench.so'
 COLUMNS = ['x', 'series', *measure.COLUMNS, 'memory_kib']
-SHOWN = ['series', 'x', 'cpu_us', 'user_us', 'system_us', 'rps', 'p99_us', 'memory_kib']
+SHOWN = ['series', 'x', 'cpu_us', 'user_us', 'system_us', 'rps', 'p99_us', 'switches', 'memory_kib']
 
 
 def start(kind, gate, *options, app='hello', workers=1, cpu=-1):
