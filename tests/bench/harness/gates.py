@@ -4,7 +4,7 @@ import contextlib
 from . import chart, measure, peers, report, tools
 
 COLUMNS = ['way', 'gate', 'server', *measure.COLUMNS, 'memory_kib', 'calls', 'ratio', 'calls_by_name']
-SHOWN = ['server', 'cpu_us', 'user_us', 'system_us', 'ratio', 'rps', 'p50_us', 'p99_us', 'p999_us',
+SHOWN = ['server', 'cpu_us', 'user_us', 'system_us', 'ratio', 'front_us', 'rps', 'p50_us', 'p99_us', 'p999_us',
          'switches', 'calls', 'memory_kib']
 
 
@@ -85,25 +85,26 @@ server {{ listen {address} backlog=1024; location / {{ {PASS[gate]}
 
 
 def behind_nginx(gate):
-    """gateload speaks HTTP to an nginx; the server behind it is what is measured."""
+    """gateload speaks HTTP to an nginx; the server behind it is measured, and nginx as front_us."""
     with contextlib.ExitStack() as stack:
         running = start_all(stack, gate, 'unix')
         fronts = {}
         for peer, server in running.items():
             options = peer.options()
             fronts[peer] = stack.enter_context(
-                front(gate, server.address, options[1] if options else None)).address
-            tools.load('http+keep', fronts[peer], seconds=min(0.2, tools.SECONDS))
+                front(gate, server.address, options[1] if options else None))
+            tools.load('http+keep', fronts[peer].address, seconds=min(0.2, tools.SECONDS))
         results = measure.rounds({
             peer.name: lambda peer=peer, server=server: measure.load_round(
-                server, 'http+keep', through=fronts[peer]) for peer, server in running.items()})
+                server, 'http+keep', front=fronts[peer]) for peer, server in running.items()})
         return list(rows_of('nginx', gate, running, results, {}))
 
 
 # ---- all of them ----
 
 def show(rows):
-    tools.say(report.table(SHOWN, [[row[name] for name in SHOWN] for row in rows]))
+    shown = [name for name in SHOWN if any(row[name] is not None for row in rows)]
+    tools.say(report.table(shown, [[row[name] for name in shown] for row in rows]))
 
 
 def run():

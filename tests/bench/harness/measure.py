@@ -9,18 +9,21 @@ import time
 from . import tools
 
 CALLS_SECONDS = 0.1 if tools.SHORT else 0.5
-COLUMNS = ['cpu_us', 'user_us', 'system_us', 'rps', 'p50_us', 'p99_us', 'p999_us', 'switches']
+COLUMNS = ['cpu_us', 'user_us', 'system_us', 'front_us', 'rps', 'p50_us', 'p99_us', 'p999_us', 'switches']
 
 
-def load_round(server, gate, options=(), through=None, **how):
-    """Loads a server, `through` another address or its own; what each request has taken of it."""
+def load_round(server, gate, options=(), front=None, **how):
+    """Loads a server, through the one before it or itself; what each request has taken of it."""
     before, switches = server.cpu(), server.switches()
-    figures = tools.load(gate, through or server.address, *options, **how)
+    front_before = front.cpu()[0] if front else None
+    figures = tools.load(gate, (front or server).address, *options, **how)
+    front_seconds = front.cpu()[0] - front_before if front else None
     seconds, user, system = (after - one for after, one in zip(server.cpu(), before))
     requests = figures['requests']
     cpu = seconds * 1e6 / requests
     share = user / (user + system) if user + system else 0
     return {
+        'front_us': front_seconds * 1e6 / requests if front else None,
         'cpu_us': cpu, 'user_us': cpu * share, 'system_us': cpu * (1 - share),
         'rps': figures['rps'], 'p50_us': figures['p50_us'], 'p99_us': figures['p99_us'],
         'p999_us': figures['p999_us'], 'switches': (server.switches() - switches) / requests,
@@ -38,7 +41,8 @@ def rounds(entries, count=None):
         at = turn % len(names)
         for name in names[at:] + names[:at]:
             results[name].append(entries[name]())
-    return {name: {key: tools.median([one[key] for one in got]) for key in got[0]}
+    return {name: {key: tools.median([one[key] for one in got if one[key] is not None])
+                   for key in got[0]}
             for name, got in results.items()}
 
 

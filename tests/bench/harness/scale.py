@@ -132,8 +132,8 @@ def bodies():
     finish('bodies', 'CPU for each request against the size of its body, 4 connections', 'bytes', rows, log_y=True)
 
 
-PARTS = {'connections': connections, 'routes': routes, 'variables': variables, 'streams': streams, 'workers': workers,
-         'bodies': bodies}
+PARTS = {'connections': connections, 'routes': routes, 'variables': variables, 'streams': streams,
+         'workers': workers, 'bodies': bodies}
 
 
 def run():

@@ -37,7 +37,8 @@ class Server:
             self.process = subprocess.Popen(
                 tools.on_cpu(cpu) + [str(word) for word in command],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd=tools.directory(), env={**os.environ, 'PATH': os.environ['PATH'] + ':/usr/sbin:/sbin', **(env or {})}, start_new_session=True)
+                cwd=tools.directory(), start_new_session=True,
+                env={**os.environ, 'PATH': os.environ['PATH'] + ':/usr/sbin:/sbin', **(env or {})})
         try:
             self.await_listening(pause)
         except BaseException:
