@@ -74,10 +74,8 @@ static void conn_free(struct conn *conn)
 	worker_conn_closed(listener);
 }
 
-static void conn_settle(struct conn *conn);
-
 /* Takes the connection off the loop and tells its handlers; frees it unless they go on. */
-static void conn_close(struct conn *conn, enum close_reason reason, const char *detail)
+void conn_close(struct conn *conn, enum close_reason reason, const char *detail)
 {
 	assert(conn->state != CONN_DEAD);
 	conn_log(conn, reason, detail);
@@ -116,56 +114,6 @@ void conn_work(struct conn *conn, struct span in)
 
 static void on_ready(evutil_socket_t fd, short what, void *argument);
 
-/* A request whose handler waits for bytes of its body. */
-static struct ag_request *find_waiting(const struct conn *conn)
-{
-	struct ag_request *req = conn->requests;
-
-	while (req && (req->upgraded || !request_body_wanted(req)))
-		req = req->next;
-	return req;
-}
-
-static bool head_begun(const struct conn *conn)
-{
-	if (conn->in_length && !conn->requests)
-		return true;
-	for (const struct ag_request *req = conn->requests; req; req = req->next)
-		if (!req->has_head && !req->started)
-			return true;
-	return false;
-}
-
-/* The list whose deadline fits what the connection waits for now, or NULL. */
-static struct deadline_list *deadline_now(const struct conn *conn)
-{
-	struct worker *worker = conn->worker;
-
-	if (conn->state == CONN_LINGERING)
-		return &worker->linger;
-	if (conn->out_at < conn->out_end || conn->yields)
-		return &worker->write;
-	if (worker->draining && !conn->greeted)
-		return &worker->first;
-	if (head_begun(conn) || !conn->served)
-		return &worker->header;
-	if (find_waiting(conn))
-		return &worker->body;
-	if (conn->requests)
-		return NULL;
-	if (conn->protocol->body_left(conn->decoder, 1) && !conn->protocol->multiplexes)
-		return &worker->body;
-	return worker->draining ? &worker->leave : &conn->listener->keepalive;
-}
-
-static void watch_deadline(struct conn *conn)
-{
-	struct deadline_list *list = deadline_now(conn);
-
-	if (list != conn->deadline.list)
-		conn_wait(conn, list);
-}
-
 /* Whether what comes is taken, if only to learn that a handler's client has gone. */
 static bool listens(const struct conn *conn)
 {
@@ -185,7 +133,7 @@ void conn_watch(struct conn *conn)
 
 	if (conn->out_at < conn->out_end || conn->yields || conn->failed)
 		events |= EV_WRITE; /* what has failed is ended when the loop comes by */
-	watch_deadline(conn);
+	conn_watch_deadline(conn);
 	if (events == conn->events)
 		return;
 	if (conn->events)
@@ -241,14 +189,14 @@ static void conn_rest(struct conn *conn)
 	else if (conn->eof)
 		conn_close(conn, CLOSE_PEER, NULL);
 	else if (conn->worker->draining && !conn->worker->softly && conn->greeted &&
-	         !head_begun(conn))
+	         !conn_head_begun(conn))
 		conn_close(conn, CLOSE_DRAINED, NULL);
 	else
 		conn_watch(conn);
 }
 
 /* Brings the connection to rest after whatever has happened; it may be freed. */
-static void conn_settle(struct conn *conn)
+void conn_settle(struct conn *conn)
 {
 	if (conn->failed && conn->state != CONN_DEAD) {
 		conn_close(conn, conn->failed, NULL);
@@ -276,25 +224,6 @@ static void drop_input(struct conn *conn)
 		conn_close(conn, CLOSE_ANSWERED, NULL);
 }
 
-/* The body does not come, or too slowly; `in` is what has come of it. */
-static void fail_bodies(struct conn *conn, struct span in)
-{
-	enum close_reason reason = conn->moved ? CLOSE_BODY_RATE : CLOSE_BODY_TIMEOUT;
-	struct ag_request *req;
-
-	if (!find_waiting(conn)) {
-		conn_close(conn, reason, NULL);
-		return;
-	}
-	conn_log(conn, reason, NULL);
-	deadline_clear(&conn->deadline);
-	conn->window = NULL;
-	conn->busy = true;
-	while ((req = find_waiting(conn)))
-		conn_fail_body(req, AG_TIMEOUT, 408);
-	conn_work(conn, in);
-}
-
 static void take_input(struct conn *conn)
 {
 	uint32_t before = conn->in_length;
@@ -302,7 +231,7 @@ static void take_input(struct conn *conn)
 
 	conn->late &= in.length && !conn->served;
 	if (in.length && conn_is_late(conn, &conn->worker->body)) {
-		fail_bodies(conn, in);
+		conn_fail_bodies(conn, in);
 		return;
 	}
 	if (in.length) {
@@ -450,63 +379,4 @@ bool conn_end_late(struct conn *conn, uint64_t limit)
 	}
 	conn_work(conn, (struct span){ conn->in, conn->in_length });
 	return waiting;
-}
-
-static struct conn *conn_of(struct deadline *deadline)
-{
-	return (struct conn *)((char *)deadline - offsetof(struct conn, deadline));
-}
-
-void conn_header_expired(struct deadline *deadline)
-{
-	struct conn *conn = conn_of(deadline);
-
-	if (conn->unproxied || !conn->protocol || !conn->protocol->direct || !head_begun(conn)) {
-		conn_close(conn, CLOSE_HEADER_TIMEOUT, NULL);
-		return;
-	}
-	conn_log(conn, CLOSE_HEADER_TIMEOUT, NULL);
-	conn->in_length = 0;
-	conn->closing = conn->lingers = true;
-	struct ag_request *req = conn->requests ? conn->requests : conn_open_request(conn, 1);
-
-	if (!req) {
-		conn_settle(conn);
-		return;
-	}
-	tally_refused(conn->worker, REFUSAL_HEADER_TIMEOUT);
-	request_refuse(req, 408);
-}
-
-void conn_body_expired(struct deadline *deadline)
-{
-	struct conn *conn = conn_of(deadline);
-
-	fail_bodies(conn, (struct span){ conn->in, conn->in_length });
-}
-
-void conn_write_expired(struct deadline *deadline)
-{
-	struct conn *conn = conn_of(deadline);
-	uint64_t taken = conn_taken(conn);
-
-	if (taken >= conn->worker->write.quota)
-		conn_wait(conn, &conn->worker->write);
-	else
-		conn_close(conn, taken ? CLOSE_WRITE_RATE : CLOSE_WRITE_TIMEOUT, NULL);
-}
-
-void conn_idle_expired(struct deadline *deadline)
-{
-	conn_close(conn_of(deadline), CLOSE_IDLE, NULL);
-}
-
-void conn_leave_expired(struct deadline *deadline)
-{
-	conn_close(conn_of(deadline), CLOSE_DRAINED, NULL);
-}
-
-void conn_linger_expired(struct deadline *deadline)
-{
-	conn_close(conn_of(deadline), CLOSE_LINGERED, NULL);
 }

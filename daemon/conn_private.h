@@ -65,6 +65,12 @@ void conn_work(struct conn *conn, struct span in);
 /* Tells the loop what to wait for; ends nothing. */
 void conn_watch(struct conn *conn);
 
+/* Takes it off the loop and tells its handlers; frees it unless they go on. */
+void conn_close(struct conn *conn, enum close_reason reason, const char *detail);
+
+/* Brings it to rest after whatever has happened; it may be freed. */
+void conn_settle(struct conn *conn);
+
 /* The peer's address, as far as it has one. */
 struct sockaddr_storage conn_peer(const struct conn *conn);
 
@@ -95,6 +101,17 @@ void conn_keep_in(struct conn *conn, struct span in);
 
 /* The handler can't have the body: it is told, and so is the peer where it still can be. */
 void conn_fail_body(struct ag_request *req, int error, int status);
+
+/* ---- conn_deadline.c: what it waits for, and what becomes of it when that does not come ---- */
+
+/* Sets the deadline that fits what it waits for now. */
+void conn_watch_deadline(struct conn *conn);
+
+/* Whether some of a request's head has come, but not all. */
+bool conn_head_begun(const struct conn *conn);
+
+/* A body does not come, or too slowly; `in` is what has come of it. It may be freed. */
+void conn_fail_bodies(struct conn *conn, struct span in);
 
 /* ---- conn_rate.c: how long a peer is waited for ---- */
 
