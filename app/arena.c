@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "copy.h"
+
 struct block {
 	struct block *next;
 	size_t size; /* ARENA_BLOCK for those that go back to the pool */
@@ -117,7 +119,7 @@ char *arena_copy(struct arena *arena, const char *text, size_t length)
 
 	if (!copy)
 		return NULL;
-	memcpy(copy, text, length);
+	copy_short(copy, text, length);
 	copy[length] = '\0';
 	return copy;
 }

@@ -4,6 +4,8 @@
 #include <endian.h>
 #include <string.h>
 
+#include "copy.h"
+
 /* Eight bytes of a literal as a little-endian number: its first, its last, and those between. */
 #define BYTE(text, at) ((uint64_t)(unsigned char)(text)[at])
 #define WORD(text, at)                                                                             \
@@ -218,14 +220,14 @@ struct var *env_put_field(struct env *env, char *at, const char *name, size_t na
 	struct var *var = &env->vars[env->count++];
 
 	memcpy(at, "HTTP_", 5);
-	memcpy(at + 5, name, name_length);
+	copy_short(at + 5, name, name_length);
 	capitalise(at + 5, name_length);
 	*var = (struct var){ .name = at,
 		.value_length = (uint32_t)value_length,
 		.name_length = (uint16_t)(name_length + 5),
 		.id = (uint8_t)env_lookup(at, name_length + 5) };
 	env_value(var)[-1] = '\0';
-	memcpy(env_value(var), value, value_length);
+	copy_short(env_value(var), value, value_length);
 	env_value(var)[value_length] = '\0';
 	env->bytes_left -= name_length + 5 + value_length;
 	/* RFC 3875 4.1.2 and 4.1.3: these two have names of their own */
@@ -265,8 +267,8 @@ bool env_set(struct env *env, enum var_id id, const char *value, size_t value_le
 
 	if (!var)
 		return false;
-	memcpy(var->name, names[id].text, names[id].length);
-	memcpy(env_value(var), value, value_length);
+	copy_short(var->name, names[id].text, names[id].length);
+	copy_short(env_value(var), value, value_length);
 	enforce(env, id);
 	return true;
 }

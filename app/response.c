@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "copy.h"
 #include "grammar.h"
 #include "web/websocket.h"
 
@@ -96,7 +97,7 @@ static bool fields_reserve(struct ag_request *req, size_t size)
 
 static char *append(char *at, const char *text, size_t length)
 {
-	memcpy(at, text, length);
+	copy_short(at, text, length);
 	return at + length;
 }
 

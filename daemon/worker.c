@@ -53,7 +53,8 @@ struct span worker_date(struct worker *worker)
 		gmtime_r(&now.tv_sec, &utc);
 		strftime(worker->date, sizeof(worker->date), "%a, %d %b %Y %H:%M:%S GMT", &utc);
 	}
-	return (struct span){ (uint8_t *)worker->date, strlen(worker->date) };
+	return (struct span){ (uint8_t *)worker->date,
+		sizeof("Sun, 06 Nov 1994 08:49:37 GMT") - 1 };
 }
 
 static void on_tidy(evutil_socket_t fd, short what, void *argument)

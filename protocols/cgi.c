@@ -1,4 +1,5 @@
 #include "cgi.h"
+#include "../app/copy.h"
 
 static const struct verdict fine = { 0, NULL };
 
@@ -60,17 +61,6 @@ static struct verdict look_closely(struct var *var)
 
 static const char too_large[] = "more or larger variables than limits.variables or header_size";
 
-/* memcpy(3) for the lengths of names: most have 8 to 16 bytes. */
-static inline void copy_name(char *to, const uint8_t *from, size_t length)
-{
-	if (length < 8 || length > 16) {
-		memcpy(to, from, length);
-		return;
-	}
-	memcpy(to, from, 8);
-	memcpy(to + length - 8, from + length - 8, 8);
-}
-
 /*
  * Puts a variable at `name`, before its value, which is there. Nothing is looked at more
  * closely than it must: a known name is a good one, and so is a value without control bytes, and
@@ -85,7 +75,7 @@ static inline struct verdict put(
 	bool doubt = !id | scan_has_control(value, length);
 
 	doubt |= length && (value[0] == ' ' || value[length - 1] == ' ');
-	copy_name(name, pair->name.data, name_length);
+	copy_short(name, pair->name.data, name_length);
 	name[name_length] = name[name_length + 1 + length] = '\0';
 	*var = (struct var){ name, (uint32_t)length, (uint16_t)name_length, (uint8_t)id, false };
 	return doubt ? look_closely(var) : fine;
@@ -103,7 +93,7 @@ static struct verdict take_singly(struct env *env, const struct wire_event *even
 			return refuse(431, too_large);
 		char *value = room + pair->name.length + 1;
 
-		memcpy(value, pair->value.data, pair->value.length);
+		copy_short(value, pair->value.data, pair->value.length);
 		verdict = put(env->vars + env->count, room, pair, value);
 		env_enter(env, 1);
 	}

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "../app/copy.h"
 #include "../app/grammar.h"
 
 /* Bytes that somebody else owns. */
@@ -122,8 +123,7 @@ static inline void write_bytes(struct writer *writer, const void *data, size_t l
 		writer->overflow = true;
 		return;
 	}
-	if (length)
-		memcpy(writer->at, data, length);
+	copy_short(writer->at, data, length);
 	writer->at += length;
 }
 
