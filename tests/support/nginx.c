@@ -89,8 +89,14 @@ static void write_server(FILE *file, size_t gate, const char *listen, const char
 	fprintf(file, "}\n");
 }
 
-static void write_config(
-        const struct nginx *nginx, const char *path, const char *const backends[NGINX_GATES])
+static void write_gates(FILE *file, const struct nginx *nginx)
+{
+	for (size_t i = 0; i < NGINX_GATES; i++)
+		write_server(file, i, nginx->address[i], nginx->backends[i]);
+}
+
+static void write_config(const struct nginx *nginx, const char *path,
+        void (*write)(FILE *file, const struct nginx *nginx))
 {
 	const char *directory = support_directory();
 	FILE *file = fopen(path, "we");
@@ -98,8 +104,7 @@ static void write_config(
 	cr_assert(file, "%s: %s", path, strerror(errno));
 	fprintf(file, head, geteuid() == 0 ? "user root;\n" : "", directory, directory, directory,
 	        directory, directory, directory, directory);
-	for (size_t i = 0; i < NGINX_GATES; i++)
-		write_server(file, i, nginx->address[i], backends[i]);
+	write(file, nginx);
 	fprintf(file, "}\n");
 	fclose(file);
 }
@@ -120,14 +125,14 @@ static int bind_port(char address[32])
 	return fd;
 }
 
-void nginx_start(struct nginx *nginx, const char *const backends[NGINX_GATES])
+void nginx_start_as(struct nginx *nginx, void (*write)(FILE *file, const struct nginx *nginx))
 {
 	const char *directory = support_directory(), *config = support_path("nginx.conf");
 	int sockets[NGINX_GATES];
 
 	for (size_t i = 0; i < NGINX_GATES; i++)
 		sockets[i] = bind_port(nginx->address[i]);
-	write_config(nginx, config, backends);
+	write_config(nginx, config, write);
 	process_start(&nginx->process,
 	        &(struct process_options){
 	                .arguments = (const char *const[]){ "/usr/sbin/nginx", "-p", directory,
@@ -138,6 +143,13 @@ void nginx_start(struct nginx *nginx, const char *const backends[NGINX_GATES])
 	        });
 	for (size_t i = 0; i < NGINX_GATES; i++)
 		close(sockets[i]);
+}
+
+void nginx_start(struct nginx *nginx, const char *const backends[NGINX_GATES])
+{
+	nginx->backends = backends;
+	nginx_start_as(nginx, write_gates);
+	nginx->backends = NULL;
 }
 
 void nginx_start_all(struct nginx *nginx, const char *backend)

@@ -6,6 +6,8 @@
 #ifndef TESTS_SUPPORT_NGINX_H
 #define TESTS_SUPPORT_NGINX_H
 
+#include <stdio.h>
+
 #include "process.h"
 
 #define NGINX_GATES 6
@@ -25,6 +27,7 @@ extern const struct nginx_gate nginx_gates[NGINX_GATES];
 struct nginx {
 	struct process process;
 	char address[NGINX_GATES][32];
+	const char *const *backends; /* while it starts */
 };
 
 /*
@@ -36,6 +39,10 @@ void nginx_start(struct nginx *nginx, const char *const backends[NGINX_GATES]);
 
 /* The same backend for every gate. */
 void nginx_start_all(struct nginx *nginx, const char *backend);
+
+/* With servers of the test's own, which listen on its addresses; `write` puts them into the
+ * configuration. */
+void nginx_start_as(struct nginx *nginx, void (*write)(FILE *file, const struct nginx *nginx));
 
 /* Its error log so far. To be freed. */
 char *nginx_log(void);

@@ -1,9 +1,9 @@
 /*
  * Fetches what it is told and tells what came. Arguments of the query: url, method, header (each),
  * body, stream (the request's body), limit, redirects, connect, ms, socket, ca, take (stop with
- * this once the body comes), pause (ms that it sleeps for each piece), times (at once), cancel
- * (once the head has come), show (a header, "url" or "error"). The answer has a line for each: what
- * ag_fetch returned, status, size, and what is to be shown; then the body.
+ * this once the body comes), pause (ms that it sleeps for each piece), sleep (before), times (at
+ * once), cancel (once the head has come), show (a header, "url" or "error"). The answer has a line
+ * for each: what ag_fetch returned, status, size, and what is to be shown; then the body.
  */
 #include <anygate.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ struct plan {
 	struct ag_fetch_result result[MOST];
 	int answer[MOST];
 	int stop;
-	unsigned next, pause;
+	unsigned next, pause, sleep;
 	unsigned long long taken;
 	bool came;
 };
@@ -68,6 +68,7 @@ static void read_plan(struct ag_request *req, struct plan *plan)
 	spec->ca_file = ag_arg(req, "ca", NULL);
 	plan->stop = atoi(ag_arg(req, "take", "0"));
 	plan->pause = number(req, "pause");
+	plan->sleep = number(req, "sleep");
 	if (ag_arg(req, "take", NULL) || ag_arg(req, "cancel", NULL))
 		spec->take = take;
 }
@@ -78,6 +79,8 @@ static int fetch_one(struct ag_request *req, void *argument)
 	unsigned i = plan->next++;
 
 	ag_log(req, "fetch begins");
+	if (plan->sleep)
+		ag_sleep(req, plan->sleep);
 	plan->answer[i] = ag_fetch(req, &plan->spec, &plan->result[i]);
 	ag_log(req, "fetch ended with %d: %s", plan->answer[i], plan->result[i].error);
 	return 0;
