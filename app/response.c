@@ -349,7 +349,11 @@ int ag_flush(struct ag_request *req)
 		return AG_GONE;
 	if (req->writer)
 		return AG_INVALID;
-	return req->buffered || !req->head_sent ? send_buffer(req) : 0;
+	int error = req->buffered || !req->head_sent ? send_buffer(req) : 0;
+
+	if (!error)
+		response_release(req); /* sent, so its block is free for others while this waits */
+	return error;
 }
 
 int ag_puts(struct ag_request *req, const char *text)

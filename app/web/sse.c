@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "../async/async.h"
-#include "../response.h"
 
 /* What the standard advises (9.2.7), and well below what gateways wait for. */
 #define KEEP_ALIVE 15000
@@ -99,8 +98,6 @@ static int send_end(struct ag_request *req, int error)
 {
 	if (!error)
 		error = ag_flush(req);
-	if (!error)
-		response_release(req); /* sent, so its block is free for others */
 	if (!error)
 		error = restart(req);
 	req->sse->error = error;

@@ -1,7 +1,6 @@
 /* Frames: in by wslay, out by hand; and the check of text. */
 #include <stdlib.h>
 
-#include "../response.h"
 #include "websocket_private.h"
 
 /* ---- text ---- */
@@ -147,8 +146,6 @@ int websocket_send(struct ag_ws *ws, uint8_t opcode, const void *data, size_t le
 	ws->torn = error;
 	if (error && !ws->error)
 		ws->error = error;
-	if (!error)
-		response_release(ws->req); /* sent, so its block is free for others */
 	ws->sending = false;
 	return error;
 }
