@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../async/async.h"
+#include "../request.h"
 
 /* What the standard advises (9.2.7), and well below what gateways wait for. */
 #define KEEP_ALIVE 15000
