@@ -4,6 +4,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../app/copy.h"
+
 /* us; a turn that begins later than this after the last one ended has waited for its events. */
 #define WAITED 1000
 
@@ -41,7 +43,7 @@ static void copy_value(char *to, size_t size, const struct ag_request *req, enum
 
 	n = n < size - 1 ? n : size - 1;
 	if (n)
-		memcpy(to, env_value(var), n);
+		copy_short(to, env_value(var), n);
 	to[n] = '\0';
 }
 
