@@ -28,7 +28,7 @@ static void check_part(const char *part, const char *expected)
 
 Test(bench, gates)
 {
-	check_part("gates", "\nuwsgi, over TCP: 1 worker");
+	check_part("gates", "\nuwsgi, behind nginx  ");
 }
 
 Test(bench, scale)

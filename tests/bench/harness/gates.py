@@ -107,6 +107,26 @@ def show(rows):
     tools.say(report.table(shown, [[row[name] for name in shown] for row in rows]))
 
 
+def over(one, other, name='cpu_us'):
+    """A ratio of two rows, as far as there are both."""
+    return one[name] / other[name] if other and other[name] and one[name] is not None else None
+
+
+def summary(rows):
+    """anygate against the floors and the best of the others, a line for each way and gate."""
+    for way in WAYS:
+        for gate in tools.GATES:
+            here = {row['server']: row for row in rows if (row['way'], row['gate']) == (way, gate)}
+            if 'anygate' not in here:
+                continue
+            ours, floor = here['anygate'], here['floor']
+            others = [row for name, row in here.items() if name != 'anygate' and 'floor' not in name]
+            best = min(others, key=lambda row: row['cpu_us'], default=None)
+            yield [f'{gate}, {WAYS[way]}', over(ours, floor), over(ours, here.get('blocking floor')),
+                   over(ours, best), best and best['server'], over(ours, floor, 'p99_us'),
+                   ours['calls'] - floor['calls'] if ours['calls'] and floor['calls'] else None]
+
+
 def run():
     missing = [peer.name for peer in peers.OTHERS if not peer.is_here()]
     if missing:
@@ -120,6 +140,9 @@ def run():
         some = behind_nginx(gate) if way == 'nginx' else direct(way, gate)
         show(some)
         rows += some
+    tools.say('\nanygate: its CPU for a request and its p99 as ratios, and system calls beyond the floor\'s')
+    tools.say(report.table(['gate', 'to floor', 'blocking', 'to best', 'best other', 'p99', 'calls'],
+                           list(summary(rows))))
     report.write_tsv('gates.tsv', COLUMNS, [[row[name] for name in COLUMNS] for row in rows])
     for way, words in WAYS.items():
         chart.bars(f'gates-{way}.svg', f'CPU for each request {words}, us',

@@ -11,6 +11,10 @@ IDLE = 500 if tools.SHORT else 10000
 WAITING = 200 if tools.SHORT else 2000
 FEW = ('gunicorn', 'Tornado', 'libfcgi', 'lighttpd')  # do not hold as many connections
 STARTS = 3 if tools.SHORT else 20
+# What anygate shall not exceed.
+MOST = {'idle http+keep connection, anygate': 512, 'idle fastcgi+keep connection, anygate': 512,
+        'waiting task, all of it': 8192, 'a worker at rest, anygate': 2048,
+        'start to the first answer, anygate': 20}
 REQUEST = (b'GET /shop/items HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-For: 192.0.2.17\r\n'
            b'User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:109.0) Gecko/20100101\r\n'
            b'Accept: text/html,application/xhtml+xml\r\nAccept-Language: en-GB,en;q=0.5\r\n\r\n')
@@ -125,7 +129,8 @@ def first_answer():
 def run():
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    rows = [row for part in (idle, waits, rest, first_answer) for row in part()]
+    rows = [(what, figure, unit, MOST.get(what)) for part in (idle, waits, rest, first_answer)
+            for what, figure, unit in part()]
     tools.say('\nmemory of its own: anonymous pages, none of a file, none of the kernel')
-    tools.say(report.table(['what', 'figure', 'unit'], rows))
-    report.write_tsv('memory.tsv', ['what', 'figure', 'unit'], rows)
+    tools.say(report.table(['what', 'figure', 'unit', 'at most'], rows))
+    report.write_tsv('memory.tsv', ['what', 'figure', 'unit', 'at most'], rows)
