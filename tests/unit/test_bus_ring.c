@@ -233,7 +233,10 @@ static void write_for_ever(void)
 
 	for (unsigned n = 0;; n++) {
 		memset(data, 'a' + (int)(n % 26), sizeof data);
-		if (ring_write(ring, "a", data, n % sizeof data))
+		int error = ring_write(ring, "a", data, n % sizeof data);
+
+		/* busy: on a machine with much to do the other one may rest with the lock */
+		if (error && error != AG_BUSY)
 			_exit(1);
 	}
 }
