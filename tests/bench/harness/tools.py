@@ -17,6 +17,7 @@ OUT = pathlib.Path(os.environ.get('OUT', BUILD / 'bench'))
 SHORT = bool(os.environ.get('SHORT'))
 ROUNDS = int(os.environ.get('ROUNDS', 1 if SHORT else 5))
 SECONDS = float(os.environ.get('SECONDS_EACH', 0.05 if SHORT else 0.5))
+UNPINNED = bool(os.environ.get('UNPINNED'))
 CPUS = sorted(os.sched_getaffinity(0))
 GATES = ['fastcgi+keep', 'http+keep', 'fastcgi', 'scgi', 'uwsgi', 'http']
 
@@ -70,7 +71,9 @@ def on_cpu(index):
     """Goes before a command: servers have the last CPU, -1, what loads them the first, 0. None: any.
 
     Where it is allowed they go before what else the machine does."""
-    return RAISE + (['taskset', '-c', str(CPUS[index])] if index is not None and len(CPUS) > 1 else [])
+    if UNPINNED or index is None or len(CPUS) == 1:
+        return RAISE
+    return RAISE + ['taskset', '-c', str(CPUS[index])]
 
 
 def load(gate, address, *options, connections=64, seconds=None, requests=None, cpu=0):
