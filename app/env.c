@@ -99,23 +99,77 @@ static bool env_grow(struct env *env, size_t more)
 	return true;
 }
 
-/* Notes that an unknown name is there, and whether one with the same hash was before it. */
+/* ---- names that have come before ---- */
+
+static bool same_name(const struct var *a, const struct var *b)
+{
+	return a->name_length == b->name_length && memcmp(a->name, b->name, a->name_length) == 0;
+}
+
+/* Knuth's multiplicative hash, of eight bytes at a time. */
+static size_t hash_name(const struct var *var)
+{
+	const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t hash = var->name_length, word = 0;
+	size_t at = 0;
+
+	for (; at + 8 <= var->name_length; at += 8)
+		hash = (hash ^ word_at(var->name + at)) * factor;
+	memcpy(&word, var->name + at, var->name_length - at);
+	hash = (hash ^ word) * factor;
+	return hash >> 40;
+}
+
+/* The place of a name in the table: the one where it is, or a free one. */
+static uint16_t *place_of(const struct env *env, const struct var *var)
+{
+	size_t at = hash_name(var);
+
+	for (;; at++) {
+		uint16_t *place = &env->others[at & (env->others_size - 1u)];
+
+		if (!*place || same_name(&env->vars[*place - 1], var))
+			return place;
+	}
+}
+
+#define OTHERS_FIRST 32
+
+/* A table of which at most half is used; false without memory. */
+static bool grow_others(struct env *env)
+{
+	const uint16_t *old = env->others;
+	size_t old_size = env->others_size, size = old_size ? old_size * 4 : OTHERS_FIRST;
+
+	if (size > UINT16_MAX)
+		return false;
+	env->others = arena_alloc(env->arena, size * sizeof(*old));
+	if (!env->others)
+		return false;
+	memset(env->others, 0, size * sizeof(*old));
+	env->others_size = (uint16_t)size;
+	for (size_t i = 0; i < old_size; i++)
+		if (old[i])
+			*place_of(env, &env->vars[old[i] - 1]) = old[i];
+	return true;
+}
+
+/* Notes an unknown name, and whether it has been there before. */
 __attribute__((noinline)) static void note_name(struct env *env, const struct var *var)
 {
-	const unsigned char *name = (const unsigned char *)var->name;
-	size_t n = var->name_length;
-	unsigned hash = (unsigned)n;
-
-	if (n) {
-		hash = (unsigned)(n * 7 + name[n - 1] * 31u + name[n / 2] * 5u);
-		hash += n > 5 ? name[5] * 11u + name[n - 3] * 3u : name[0];
+	if (env->unsure)
+		return;
+	if (env->others_count * 2 >= env->others_size && !grow_others(env)) {
+		env->unsure = env->repeated = true;
+		return;
 	}
-	uint64_t bit = UINT64_C(1) << (hash & 63);
-	uint64_t *word = &env->seen[hash >> 6 & 3];
+	uint16_t *place = place_of(env, var);
 
-	if (*word & bit)
-		env->repeated = true;
-	*word |= bit;
+	if (*place)
+		env->repeated = env->vars[*place - 1].repeated = true;
+	else
+		env->others_count++;
+	*place = (uint16_t)(var - env->vars + 1);
 }
 
 /* Its number is there: it is in force from here on. */
@@ -125,7 +179,8 @@ static inline void note(struct env *env, const struct var *var)
 		note_name(env, var);
 		return;
 	}
-	env->repeated |= env->known[var->id] != 0;
+	if (env->known[var->id])
+		env->repeated = env->vars[env->known[var->id] - 1].repeated = true;
 	env->known[var->id] = (uint16_t)(var - env->vars + 1);
 }
 
@@ -141,8 +196,9 @@ struct var *env_append(struct env *env, size_t name_length, size_t value_length)
 		return NULL;
 	struct var *var = &env->vars[env->count++];
 
-	*var = (struct var){ text, (uint32_t)value_length, (uint16_t)name_length, VAR_OTHER,
-		false };
+	*var = (struct var){ .name = text,
+		.value_length = (uint32_t)value_length,
+		.name_length = (uint16_t)name_length };
 	text[name_length] = '\0';
 	text[name_length + 1 + value_length] = '\0';
 	return var;

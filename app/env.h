@@ -51,8 +51,9 @@ struct var {
 	char *name;            /* NUL-terminated, the value right behind it */
 	uint32_t value_length; /* bytes of the value, which is NUL-terminated too */
 	uint16_t name_length;
-	uint8_t id;  /* enum var_id */
-	bool hidden; /* not for the application */
+	uint8_t id;        /* enum var_id */
+	bool hidden : 1;   /* not for the application */
+	bool repeated : 1; /* another one of this name has come behind it */
 };
 
 struct env {
@@ -63,9 +64,11 @@ struct env {
 	uint32_t filled;           /* bytes there are of an entry that comes in pieces */
 	uint16_t limit;            /* entries that may come from the gate */
 	uint16_t known[VAR_COUNT]; /* 1 + index of the entry in force; 0: none */
-	uint64_t seen[4];          /* bits of the hashes of the unknown names so far */
-	bool repeated;             /* a name may have come twice: env_find_repeated tells */
-	size_t bytes_left;         /* bytes of names and values that may come from the gate */
+	uint16_t *others;          /* the same for unknown names, by their hashes; 0: free */
+	uint16_t others_size, others_count;
+	bool repeated;     /* some entry is, or (`unsure`) may be though it does not say so */
+	bool unsure;       /* there was no memory for `others` */
+	size_t bytes_left; /* bytes of names and values that may come from the gate */
 };
 
 /* An empty list that takes at most `variables` entries of `bytes` bytes in all from the gate. */

@@ -77,7 +77,10 @@ static inline struct verdict put(
 	doubt |= length && (value[0] == ' ' || value[length - 1] == ' ');
 	copy_short(name, pair->name.data, name_length);
 	name[name_length] = name[name_length + 1 + length] = '\0';
-	*var = (struct var){ name, (uint32_t)length, (uint16_t)name_length, (uint8_t)id, false };
+	*var = (struct var){ .name = name,
+		.value_length = (uint32_t)length,
+		.name_length = (uint16_t)name_length,
+		.id = (uint8_t)id };
 	return doubt ? look_closely(var) : fine;
 }
 
@@ -304,7 +307,9 @@ static struct verdict settle(struct env *env, size_t first)
 static struct verdict settle_repeated(struct env *env)
 {
 	for (size_t i = 0; env->repeated && i < env->arrived; i++) {
-		struct verdict verdict = env->vars[i].hidden ? fine : settle(env, i);
+		const struct var *var = &env->vars[i];
+		bool several = !var->hidden && (var->repeated || env->unsure);
+		struct verdict verdict = several ? settle(env, i) : fine;
 
 		if (verdict.status)
 			return verdict;

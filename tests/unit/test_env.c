@@ -631,3 +631,60 @@ Test(env, arrival_and_final_list)
 	cr_expect_null(ag_env(loop.req, "CONTENT_LENGTH"));
 	loopback_close(&loop);
 }
+
+/* So many that their table grows; then every second one once more, which joins them. */
+Test(env, many_names)
+{
+	const unsigned count = 300;
+	struct list list;
+	char name[32];
+
+	list_open(&list, 1000, 65536);
+	cr_assert(add(&list, "REQUEST_METHOD", "GET"));
+	for (unsigned n = 0; n < count; n++) {
+		snprintf(name, sizeof(name), "HTTP_X_%u", n);
+		cr_assert(add(&list, name, "one"));
+	}
+	cr_expect_not(list.env.repeated);
+	for (unsigned n = 0; n < count; n += 2) {
+		snprintf(name, sizeof(name), "HTTP_X_%u", n);
+		cr_assert(add(&list, name, "two"));
+		cr_expect(list.env.repeated);
+	}
+	cr_expect_eq(cgi_check(&list.env, &decoding_limits).status, 0);
+	for (unsigned n = 0; n < count; n++) {
+		snprintf(name, sizeof(name), "HTTP_X_%u", n);
+		const struct var *var = env_find(&list.env, name, strlen(name));
+
+		cr_assert(var, "%s", name);
+		cr_expect_str_eq(env_value(var), n % 2 ? "one" : "one, two", "%s", name);
+	}
+	list_close(&list);
+}
+
+/* Without memory to note names all are compared. */
+Test(env, names_without_memory)
+{
+	struct list list;
+
+	list_open(&list, 1000, 65536);
+	cr_assert(add(&list, "REQUEST_METHOD", "GET"));
+	while (list.arena.at < list.arena.end)
+		arena_text(&list.arena, 1);
+	list.arena.left = 0;
+	struct env *env = &list.env;
+
+	/* entries and texts that need no room */
+	static char texts[] = "X_ONE\0a\0X_ONE\0b";
+
+	for (size_t at = 0; at < sizeof(texts); at += 8) {
+		env->vars[env->count] =
+		        (struct var){ .name = texts + at, .name_length = 5, .value_length = 1 };
+		env_enter(env, 1);
+	}
+	cr_expect(env->unsure);
+	cr_expect_eq(cgi_check(env, &decoding_limits).status, 0);
+	cr_expect_str_eq(env_value(env_find(env, "X_ONE", 5)), "b");
+	cr_expect(env->vars[1].hidden);
+	list_close(&list);
+}
