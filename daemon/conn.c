@@ -70,7 +70,7 @@ static void conn_free(struct conn *conn)
 	unlink_conn(conn);
 	free(conn->in);
 	free(conn->out);
-	block_put(&conn->worker->conn_blocks, conn);
+	block_put(&listener->blocks, conn);
 	worker_conn_closed(listener);
 }
 
@@ -282,18 +282,21 @@ static void set_peer(struct conn *conn, const struct sockaddr *peer)
 	}
 }
 
-/* With room for any decoder's state: one size is for all. */
-static struct conn *conn_new(struct worker *worker)
+size_t conn_size(const struct protocol *protocol)
 {
-	size_t size = 0;
+	size_t state = protocol ? protocol->state_size : 0;
 
-	for (const struct protocol *const *p = protocols; *p; p++)
-		size = (*p)->state_size > size ? (*p)->state_size : size;
-	size += sizeof(struct conn);
-	struct conn *conn = block_get(&worker->conn_blocks, size);
+	for (const struct protocol *const *p = protocols; !protocol && *p; p++)
+		state = (*p)->state_size > state ? (*p)->state_size : state;
+	return sizeof(struct conn) + state;
+}
+
+static struct conn *conn_new(struct listener *listener)
+{
+	struct conn *conn = block_get(&listener->blocks, listener->conn_size);
 
 	if (conn)
-		memset(conn, 0, size);
+		memset(conn, 0, listener->conn_size);
 	return conn;
 }
 
@@ -301,7 +304,7 @@ void conn_open(struct listener *listener, int fd, const struct sockaddr *peer)
 {
 	const struct protocol *protocol = listener->config->protocol;
 	struct worker *worker = listener->worker;
-	struct conn *conn = conn_new(worker);
+	struct conn *conn = conn_new(listener);
 
 	tally_opened(listener);
 	if (!conn) {

@@ -12,6 +12,9 @@
 
 struct crash;
 
+/* Bytes of a connection that speaks the protocol, or (NULL) any. */
+size_t conn_size(const struct protocol *protocol);
+
 /* Takes over an accepted descriptor; what it holds already is read and answered at once. */
 void conn_open(struct listener *listener, int fd, const struct sockaddr *peer);
 

@@ -126,12 +126,14 @@ bool listeners_open(struct worker *worker, const struct bound *bound, size_t cou
 	worker->listeners = calloc(count, sizeof(*worker->listeners));
 	if (!worker->listeners)
 		return false;
+	worker->listeners_made = count;
 	for (size_t i = 0; i < count; i++) {
 		struct listener *listener = &worker->listeners[i];
 
 		listener->worker = worker;
 		listener->bound = &bound[i];
 		listener->config = &worker->config->listen[bound[i].listener];
+		listener->conn_size = conn_size(listener->config->protocol);
 		listener->limits = worker->config->limits;
 		listener->limits.underscores = listener->config->underscores;
 		deadlines_add(&worker->clock, &listener->keepalive,

@@ -218,7 +218,8 @@ static void worker_stop(struct worker *worker)
 	task_pool_free(&worker->runtime.tasks);
 	block_pool_free(&worker->runtime.blocks);
 	block_pool_free(&worker->runtime.buffers);
-	block_pool_free(&worker->conn_blocks);
+	for (size_t i = 0; i < worker->listeners_made; i++)
+		block_pool_free(&worker->listeners[i].blocks);
 	host_free((struct host *)worker->runtime.host);
 	free(worker->listeners);
 	free(worker->scratch);

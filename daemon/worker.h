@@ -35,6 +35,8 @@ struct listener {
 	const struct listen_config *config;
 	const struct bound *bound;
 	struct deadline_list keepalive;
+	struct block_pool blocks; /* of connections, */
+	size_t conn_size;         /* of so many bytes */
 	size_t conn_count;
 	bool paused;          /* max_connections are open */
 	bool warned;          /* ... and the log says so, until half of them are closed */
@@ -52,9 +54,9 @@ struct worker {
 	const struct config *config;
 	struct event_base *base;
 	struct listener *listeners;
-	size_t listener_count;
+	size_t listener_count; /* open ones: all or none */
+	size_t listeners_made;
 	struct conn *conns; /* all of them */
-	struct block_pool conn_blocks;
 	size_t conn_count;
 	struct access *access; /* NULL: none is kept */
 	struct deadlines clock;

@@ -7,8 +7,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* Bytes on the task's stack: a waiting task should have touched little of it. */
+/* Bytes on the task's stack: a waiting task should have touched little of it; and of memory, for
+ * long bodies. */
 #define PIECE 4096
+#define LARGE 32768
 
 static void echo_head(struct ag_request *req)
 {
@@ -35,14 +37,17 @@ static int echo_messages(struct ag_request *req)
 
 static int echo_body(struct ag_request *req)
 {
-	char piece[PIECE];
-	ssize_t size = ag_read(req, piece, sizeof piece);
+	bool is_small = ag_length(req) >= 0 && ag_length(req) <= PIECE;
+	char small[PIECE], *large = is_small ? NULL : ag_alloc(req, LARGE);
+	char *piece = large ? large : small;
+	size_t room = large ? LARGE : PIECE;
+	ssize_t size = ag_read(req, piece, room);
 
 	if (size < 0)
 		return 400; /* nothing is promised yet: a refused body gets a page of its own */
 	echo_head(req);
 	while (size > 0 && ag_write(req, piece, (size_t)size) == 0)
-		size = ag_read(req, piece, sizeof piece);
+		size = ag_read(req, piece, room);
 	return size < 0 ? 400 : 200;
 }
 
