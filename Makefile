@@ -29,7 +29,7 @@ PEERS     = $(basename $(notdir $(wildcard tests/e2e/peers/*.c)))
 
 WARNINGS = -Wall -Wextra -Wshadow -Werror
 HARDENING = -fstack-protector-strong -fstack-clash-protection -fPIE
-CFLAGS ?= -O2 -g -flto=auto
+CFLAGS ?= -O3 -g -flto=auto
 COMMON = -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -MMD -MP
 PLAIN  = $(COMMON) $(CFLAGS) -D_FORTIFY_SOURCE=2 $(HARDENING)
 SANE   = $(COMMON) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \

@@ -18,8 +18,9 @@ bool control_pair(int *master, int *worker)
 bool control_send(int fd, enum control kind, const char *text)
 {
 	char message[1 + CONTROL_TEXT_MAX] = { (char)kind };
-	size_t length = text ? strnlen(text, CONTROL_TEXT_MAX - 1) : 0;
+	size_t length = text ? strlen(text) : 0;
 
+	length = length < CONTROL_TEXT_MAX ? length : CONTROL_TEXT_MAX - 1;
 	if (text)
 		memcpy(message + 1, text, length);
 	return send(fd, message, 1 + length, MSG_NOSIGNAL | MSG_DONTWAIT) > 0;

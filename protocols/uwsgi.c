@@ -97,11 +97,37 @@ static bool note_pair(struct uwsgi *uwsgi, const struct pair *pair)
 	return true;
 }
 
+/* Takes the pairs that are whole, up to one that is not as it must be. */
+static void take_whole_pairs(struct uwsgi *uwsgi, struct span *in, struct wire_event *event)
+{
+	size_t available = in->length < uwsgi->left ? in->length : (size_t)uwsgi->left;
+	const uint8_t *at = in->data, *end = at + available;
+	struct pair *pair = event->pairs, *last = pair + EVENT_PAIRS;
+
+	for (; pair < last && end - at >= 4; pair++) {
+		size_t left = (size_t)(end - at) - 4, name = read_u16le(at), value;
+
+		if (name > left)
+			break;
+		value = read_u16le(at + 2 + name);
+		if (value > left - name)
+			break;
+		pair->name = (struct span){ at + 2, name };
+		pair->value = (struct span){ at + 4 + name, value };
+		if (!note_pair(uwsgi, pair))
+			break;
+		at += 4 + name + value;
+	}
+	event->count = (unsigned)(pair - event->pairs);
+	uwsgi->left -= (uint64_t)(at - in->data);
+	span_take(in, (size_t)(at - in->data));
+}
+
 static enum decode_result decode_pairs(
         struct uwsgi *uwsgi, struct span *in, struct wire_event *event)
 {
-	event->count = 0;
 	event->together = true;
+	take_whole_pairs(uwsgi, in, event);
 	while (uwsgi->left && event->count < EVENT_PAIRS) {
 		struct pair *pair = &event->pairs[event->count];
 		struct span before = *in;
