@@ -6,6 +6,7 @@
  *	GET /stream/:from              "worker N\n", then a line for each message: "LOST TEXT\n"
  *	GET /relay/:from/:to           the same, and publishes what comes; ends with the text "end"
  *	WebSocket /socket/:channel     the same as text messages; what it is sent is published
+ *	GET /busy                      keeps its worker from all else for a tenth of a second
  *	GET /slow?n=                   publishes so many to one that is slow and one that is not
  *	GET /behind?n=                 the same without a pause, so that the worker itself falls
  *behind
@@ -13,6 +14,7 @@
 #include <anygate.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <string.h>
 
 static int worker(struct ag_request *req)
@@ -116,8 +118,17 @@ static int behind(struct ag_request *req)
 	return 200;
 }
 
+/* Others have to take what comes meanwhile. */
+static int busy(struct ag_request *req)
+{
+	usleep(100000);
+	ag_puts(req, "done\n");
+	return 200;
+}
+
 AG_APP(app)
 {
+	ag_get(app, "/busy", busy);
 	ag_get(app, "/worker", worker);
 	ag_post(app, "/publish/:channel", publish);
 	ag_get(app, "/stream/:from", stream);
