@@ -90,8 +90,9 @@ struct wire_event {
 	uint16_t id;
 	enum role role; /* BEGIN */
 	unsigned count; /* VARIABLES, FIELDS */
-	bool together;  /* VARIABLES: one behind the other, two bytes or more before each value's
-	                   name */
+	/* VARIABLES: in the order of their places in one buffer, with two bytes of framing or more
+	 * from the end of one value to the next, beside the name */
+	bool together;
 	struct pair pairs[EVENT_PAIRS];
 	struct span data;   /* PART, BODY */
 	int status;         /* BAD_EXCHANGE, DECODE_BAD: what to answer; REPLY: 0, or it refuses: */
