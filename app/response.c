@@ -3,253 +3,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "copy.h"
-#include "grammar.h"
 #include "web/websocket.h"
 
 /* Bytes of body given to the gate in one piece. */
 #define PIECE 32768
 
-/* ---- header fields, kept as the lines that will be sent ---- */
-
-/* What anygate says about the connection and the framing, and what gateways would act on. */
-static const char reserved[][18] = { "Connection", "Keep-Alive", "Proxy-Connection",
-	"Transfer-Encoding", "Trailer", "TE", "Upgrade", "Status", "Date" };
-
-/* Whether two names are the same but for their case: most differ in length or first letter. */
-static bool is_named(const char *name, size_t length, const char *other)
-{
-	return ((name[0] ^ other[0]) & ~0x20) == 0 && strlen(other) == length &&
-	       strncasecmp(name, other, length) == 0;
-}
-
-static bool is_reserved(const char *name, size_t length)
-{
-	for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++)
-		if (is_named(name, length, reserved[i]))
-			return true;
-	return false;
-}
-
-static int set_length(struct ag_request *req, const char *digits)
-{
-	int64_t length = 0;
-
-	for (const char *at = digits; *at; at++) {
-		if (*at < '0' || *at > '9' || length > (INT64_MAX - 9) / 10)
-			return AG_INVALID;
-		length = length * 10 + (*at - '0');
-	}
-	if (!*digits)
-		return AG_INVALID;
-	req->announced = length;
-	return 0;
-}
-
-static void remove_fields(struct ag_request *req, const char *name)
-{
-	size_t length = strlen(name);
-
-	if (!req->fields_length)
-		return;
-	char *at = req->fields, *end = req->fields + req->fields_length;
-
-	while (at < end) {
-		char *next = memchr(at, '\n', (size_t)(end - at));
-
-		next++;
-		if (strncasecmp(at, name, length) != 0 || at[length] != ':') {
-			at = next;
-			continue;
-		}
-		memmove(at, next, (size_t)(end - next));
-		end -= next - at;
-	}
-	req->fields_length = (size_t)(end - req->fields);
-}
-
-/* Where the handler sets no type. Room for it is kept, so that an answer can always be sent. */
-static const char default_type[] = "Content-Type: text/plain; charset=utf-8\r\n";
-
-static bool fields_reserve(struct ag_request *req, size_t size)
-{
-	size += sizeof(default_type);
-	if (size > RESPONSE_FIELDS_MAX - req->fields_length)
-		return false;
-	if (req->fields_length + size <= req->fields_size)
-		return true;
-	size_t whole = req->fields_size ? req->fields_size : 256;
-
-	while (whole < req->fields_length + size)
-		whole *= 2;
-	char *fields = arena_text(&req->arena, whole);
-
-	if (!fields)
-		return false;
-	if (req->fields_length)
-		memcpy(fields, req->fields, req->fields_length);
-	req->fields = fields;
-	req->fields_size = whole;
-	return true;
-}
-
-static char *append(char *at, const char *text, size_t length)
-{
-	copy_short(at, text, length);
-	return at + length;
-}
-
-int response_append(struct ag_request *req, const char *name, const char *value)
-{
-	size_t name_length = strlen(name), value_length = strlen(value);
-
-	if (name_length > RESPONSE_FIELDS_MAX || value_length > RESPONSE_FIELDS_MAX ||
-	        !fields_reserve(req, name_length + value_length + 4))
-		return AG_NOMEM;
-	char *at = req->fields + req->fields_length;
-
-	at = append(at, name, name_length);
-	at = append(at, ": ", 2);
-	at = append(at, value, value_length);
-	at = append(at, "\r\n", 2);
-	req->fields_length = (size_t)(at - req->fields);
-	return 0;
-}
-
-static int check_field(
-        const struct ag_request *req, const char *name, size_t length, const char *value)
-{
-	if (req->head_sent || req->ended || !grammar_is_token(name, length) ||
-	        !grammar_is_value(value) || is_reserved(name, length))
-		return AG_INVALID;
-	return 0;
-}
-
-/* A field that was checked. */
-static int add_field(struct ag_request *req, const char *name, size_t length, const char *value)
-{
-	if (is_named(name, length, "Content-Length"))
-		return set_length(req, value);
-	if (!is_named(name, length, "Content-Type"))
-		return response_append(req, name, value);
-	remove_fields(req, name);
-	int error = response_append(req, name, value);
-
-	req->has_type = error == 0;
-	return error;
-}
-
-int ag_add_header(struct ag_request *req, const char *name, const char *value)
-{
-	size_t length = strlen(name);
-	int error = check_field(req, name, length, value);
-
-	return error ? error : add_field(req, name, length, value);
-}
-
-int ag_set_header(struct ag_request *req, const char *name, const char *value)
-{
-	size_t length = strlen(name);
-	int error = check_field(req, name, length, value);
-
-	if (error)
-		return error;
-	remove_fields(req, name);
-	return add_field(req, name, length, value);
-}
-
-/* FastCGI 6.3: the gateway takes the prefix off and makes the rest a variable of the request. */
-int ag_set_variable(struct ag_request *req, const char *name, const char *value)
-{
-	static const char prefix[] = "Variable-";
-	size_t length = strlen(name);
-
-	if (!req->authorizer || !grammar_is_token(name, length) || strchr(value, '\t'))
-		return AG_INVALID;
-	if (length > RESPONSE_FIELDS_MAX)
-		return AG_NOMEM;
-	char *text = ag_alloc(req, sizeof(prefix) + length);
-
-	if (!text)
-		return AG_NOMEM;
-	memcpy(text, prefix, sizeof(prefix) - 1);
-	memcpy(text + sizeof(prefix) - 1, name, length + 1);
-	return ag_set_header(req, text, value);
-}
-
-/* RFC 6265 4.1.1: cookie-octet is visible ASCII without these. */
-static bool is_cookie_value(const char *text)
-{
-	for (; *text; text++)
-		if (*text <= ' ' || *text >= 0x7f || strchr("\",;\\", *text))
-			return false;
-	return true;
-}
-
-int ag_set_cookie(
-        struct ag_request *req, const char *name, const char *value, const char *attributes)
-{
-	size_t size = strlen(name) + strlen(value) + (attributes ? strlen(attributes) : 0) + 4;
-
-	if (!grammar_is_token(name, strlen(name)) || !is_cookie_value(value))
-		return AG_INVALID;
-	if (size > RESPONSE_FIELDS_MAX)
-		return AG_NOMEM;
-	char *text = ag_alloc(req, size);
-
-	if (!text)
-		return AG_NOMEM;
-	snprintf(text, size, "%s=%s%s%s", name, value, attributes ? "; " : "",
-	        attributes ? attributes : "");
-	return ag_add_header(req, "Set-Cookie", text);
-}
-
-int ag_redirect(struct ag_request *req, int status, const char *location)
-{
-	return ag_set_header(req, "Location", location) == 0 ? status : 500;
-}
-
-int ag_status(struct ag_request *req, int status)
-{
-	if (req->head_sent || req->ended || status < 200 || status > 599)
-		return AG_INVALID;
-	req->status = status;
-	return 0;
-}
-
 /* ---- the body ---- */
-
-static bool has_no_body(int status)
-{
-	return status == 204 || status == 304;
-}
 
 /* Bytes that will not be sent because there must be no body count all the same. */
 static bool is_silent(const struct ag_request *req)
 {
-	return req->is_head || has_no_body(req->status);
-}
-
-static void build_head(struct ag_request *req, struct head *head, int64_t length)
-{
-	if (!req->status)
-		req->status = 200;
-	head->status = req->status;
-	head->fields = req->fields;
-	head->fields_length = req->fields_length;
-	if (!req->has_type && !has_no_body(req->status)) {
-		size_t length_of_type = sizeof(default_type) - 1;
-
-		if (req->fields_length)
-			memcpy(req->fields + req->fields_length, default_type, length_of_type);
-		else
-			head->fields = default_type;
-		head->fields_length += length_of_type;
-	}
-	head->length = has_no_body(req->status) ? -1 : length;
-	head->bodiless = req->is_head || has_no_body(req->status);
+	return req->is_head || response_has_no_body(req->status);
 }
 
 /*
@@ -283,7 +49,7 @@ static int send_piece(
 			return error;
 	}
 	if (first)
-		build_head(req, &head, length);
+		response_build_head(req, &head, length);
 	if (is_silent(req))
 		size = 0; /* written before the status was known */
 	req->head_sent = true;
@@ -442,7 +208,7 @@ static void settle(struct ag_request *req, int status)
 		ag_log(req, "the handler returned %d, which is no status; answered 500", status);
 		replace_answer(req, 500);
 	} else if (req->announced >= 0 && req->body_sent != (uint64_t)req->announced &&
-	           !req->is_head && !has_no_body(status)) {
+	           !req->is_head && !response_has_no_body(status)) {
 		ag_log(req, "the handler announced %lld bytes and wrote %llu; answered 500",
 		        (long long)req->announced, (unsigned long long)req->body_sent);
 		replace_answer(req, 500);

@@ -19,6 +19,15 @@ void response_finish(struct ag_request *req, int status);
  */
 int response_await_body(struct ag_request *req);
 
+/* A body of these statuses there is not (RFC 9110 15.3.5, 15.4.5). */
+static inline bool response_has_no_body(int status)
+{
+	return status == 204 || status == 304;
+}
+
+/* What is to be sent before the body, of `length` bytes (-1: not known). */
+void response_build_head(struct ag_request *req, struct head *head, int64_t length);
+
 /* Adds a header field as it is: 0 or AG_NOMEM. */
 int response_append(struct ag_request *req, const char *name, const char *value);
 

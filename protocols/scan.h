@@ -85,29 +85,15 @@ static inline const uint8_t *scan_nul(const uint8_t *at, const uint8_t *end)
 	return at;
 }
 
-/* Of sixteen bytes those that are no letter, digit or hyphen: bit i for text[i]. */
+/* grammar_unplain and grammar_unfit of what is at `text`, for find_byte. */
 static inline unsigned scan_unplain(const uint8_t *text)
 {
-	__m128i bytes = _mm_loadu_si128((const __m128i *)text);
-	__m128i small = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
-	__m128i letters = _mm_and_si128(_mm_cmpgt_epi8(small, _mm_set1_epi8('a' - 1)),
-	        _mm_cmplt_epi8(small, _mm_set1_epi8('z' + 1)));
-	__m128i digits = _mm_and_si128(_mm_cmpgt_epi8(bytes, _mm_set1_epi8('0' - 1)),
-	        _mm_cmplt_epi8(bytes, _mm_set1_epi8('9' + 1)));
-	__m128i hyphens = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-'));
-
-	return 0xffff ^
-	       (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(letters, digits), hyphens));
+	return grammar_unplain(_mm_loadu_si128((const __m128i *)text));
 }
 
-/* Of sixteen bytes those that no field value may have, but for the tab: bit i for text[i]. */
 static inline unsigned scan_unfit(const uint8_t *text)
 {
-	__m128i bytes = _mm_loadu_si128((const __m128i *)text);
-	__m128i controls = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
-	__m128i deletes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
-
-	return (unsigned)_mm_movemask_epi8(_mm_or_si128(controls, deletes));
+	return grammar_unfit(_mm_loadu_si128((const __m128i *)text));
 }
 
 /* Where an encoder writes. What does not fit is not written, and `overflow` says so. */
