@@ -9,7 +9,10 @@ void deadlines_tick(struct deadlines *clock)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	clock->now = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	uint64_t ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+
+	/* it may lie behind what a finer clock has told */
+	clock->now = ms > clock->now ? ms : clock->now;
 }
 
 static void arm(struct deadlines *clock, uint64_t due)
@@ -21,10 +24,16 @@ static void arm(struct deadlines *clock, uint64_t due)
 	evtimer_add(&clock->timer, &after);
 }
 
+/* Whether something in the list will be due. */
+static bool is_set(const struct deadline_list *list)
+{
+	return list->length && list->ring.next != &list->ring;
+}
+
 static void expire(struct deadlines *clock, struct deadline_list *list)
 {
-	while (list->first && list->length && list->first->due <= clock->now) {
-		struct deadline *deadline = list->first;
+	while (is_set(list) && list->ring.next->due <= clock->now) {
+		struct deadline *deadline = list->ring.next;
 
 		deadline_clear(deadline);
 		list->expired(deadline);
@@ -34,24 +43,24 @@ static void expire(struct deadlines *clock, struct deadline_list *list)
 static void on_timer(evutil_socket_t fd, short what, void *argument)
 {
 	struct deadlines *clock = argument;
-	uint64_t next = 0;
+	uint64_t next = DEADLINE_NEVER;
 
 	(void)fd;
 	(void)what;
-	clock->armed = 0;
+	clock->armed = DEADLINE_NEVER;
 	deadlines_tick(clock);
 	for (struct deadline_list *list = clock->lists; list; list = list->next)
 		expire(clock, list);
 	for (struct deadline_list *list = clock->lists; list; list = list->next)
-		if (list->first && list->length && (!next || list->first->due < next))
-			next = list->first->due;
-	if (next && (!clock->armed || next < clock->armed))
+		if (is_set(list) && list->ring.next->due < next)
+			next = list->ring.next->due;
+	if (next < clock->armed)
 		arm(clock, next);
 }
 
 bool deadlines_init(struct deadlines *clock, struct event_base *base)
 {
-	*clock = (struct deadlines){ 0 };
+	*clock = (struct deadlines){ .armed = DEADLINE_NEVER };
 	deadlines_tick(clock);
 	return evtimer_assign(&clock->timer, base, on_timer, clock) == 0;
 }
@@ -65,31 +74,39 @@ void deadlines_add(struct deadlines *clock, struct deadline_list *list, unsigned
         void (*expired)(struct deadline *deadline))
 {
 	*list = (struct deadline_list){
-		.next = clock->lists, .length = length, .expired = expired
+		.ring = { .previous = &list->ring, .next = &list->ring },
+		.next = clock->lists,
+		.length = length,
+		.expired = expired,
 	};
 	clock->lists = list;
 }
 
+static void unlink_deadline(struct deadline *deadline)
+{
+	deadline->previous->next = deadline->next;
+	deadline->next->previous = deadline->previous;
+}
+
 void deadline_clear(struct deadline *deadline)
 {
-	struct deadline_list *list = deadline->list;
-
-	if (!list)
-		return;
-	*(deadline->previous ? &deadline->previous->next : &list->first) = deadline->next;
-	*(deadline->next ? &deadline->next->previous : &list->last) = deadline->previous;
+	if (deadline->list)
+		unlink_deadline(deadline);
 	deadline->list = NULL;
 }
 
 void deadline_set(struct deadlines *clock, struct deadline *deadline, struct deadline_list *list)
 {
-	deadline_clear(deadline);
+	struct deadline *ring = &list->ring;
+
+	if (deadline->list)
+		unlink_deadline(deadline);
 	deadline->due = clock->now + list->length;
 	deadline->list = list;
-	deadline->next = NULL;
-	deadline->previous = list->last;
-	*(list->last ? &list->last->next : &list->first) = deadline;
-	list->last = deadline;
-	if (list->length && (!clock->armed || deadline->due < clock->armed))
+	deadline->next = ring;
+	deadline->previous = ring->previous;
+	ring->previous->next = deadline;
+	ring->previous = deadline;
+	if (deadline->due < clock->armed && list->length)
 		arm(clock, deadline->due);
 }

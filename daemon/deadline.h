@@ -18,7 +18,7 @@ struct deadline {
 };
 
 struct deadline_list {
-	struct deadline *first, *last;
+	struct deadline ring;                       /* around them: the first is its next */
 	struct deadline_list *next;                 /* of the same clock */
 	unsigned length;                            /* ms; 0: nothing in this list is ever due */
 	uint64_t quota;                             /* bytes to be moved within it, for conns */
@@ -28,9 +28,11 @@ struct deadline_list {
 struct deadlines {
 	struct deadline_list *lists;
 	struct event timer;
-	uint64_t armed; /* when the timer fires; 0: not armed */
-	uint64_t now;   /* ms; set by deadlines_tick */
+	uint64_t armed; /* when the timer fires, or DEADLINE_NEVER */
+	uint64_t now;   /* ms; set by deadlines_tick, or from a finer clock */
 };
+
+#define DEADLINE_NEVER UINT64_MAX
 
 bool deadlines_init(struct deadlines *clock, struct event_base *base);
 void deadlines_free(struct deadlines *clock);
@@ -39,7 +41,7 @@ void deadlines_free(struct deadlines *clock);
 void deadlines_add(struct deadlines *clock, struct deadline_list *list, unsigned length,
         void (*expired)(struct deadline *deadline));
 
-/* Reads the time; once for each turn of the loop. */
+/* Reads the time. */
 void deadlines_tick(struct deadlines *clock);
 
 /* Sets or moves: due when the list's length has passed from now. */

@@ -68,7 +68,7 @@ static void end(const char *wanted)
 {
 	cr_assert_geq(event_base_dispatch(base), 0);
 	cr_expect_str_eq(due, wanted, "\"%s\", not \"%s\"", due, wanted);
-	cr_expect_eq(timers.armed, 0);
+	cr_expect_eq(timers.armed, DEADLINE_NEVER);
 	deadlines_free(&timers);
 	event_base_free(base);
 }
@@ -128,7 +128,7 @@ Test(deadline, order)
 		for (int n = 0; n < MARKS; n++)
 			deadline_clear(&marks[n].deadline);
 		for (int n = 0; n < LISTS; n++)
-			cr_expect(!lists[n].first && !lists[n].last, "%s: list %d is not empty",
+			cr_expect(lists[n].ring.next == &lists[n].ring, "%s: list %d is not empty",
 			        rows[i].name, n);
 		deadlines_free(&timers);
 		event_base_free(base);
