@@ -103,6 +103,10 @@ void conn_fail_body(struct ag_request *req, int error, int status)
 
 static void take_body(struct ag_request *req, const struct wire_event *event)
 {
+	struct conn *conn = req->carrier;
+
+	if (event->kind == EVENT_BODY)
+		conn->worker->aged = true; /* it may go to disk */
 	int status = event->kind == EVENT_END
 	                     ? request_body_end(req)
 	                     : request_body(req, event->data.data, event->data.length);

@@ -17,12 +17,11 @@ static uint64_t clock_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static uint64_t clock_ms(void)
+static void set_time(struct worker *worker, uint64_t us)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	worker->runtime.now = us;
+	worker->clock.now = us / 1000;
+	worker->aged = false;
 }
 
 static void put(uint64_t *field, uint64_t value)
@@ -36,14 +35,13 @@ static void add(uint32_t *field, uint32_t n)
 }
 
 /* A variable's value, cut; the last byte is never written, and stays a NUL. */
-static void copy_value(char *to, size_t size, const struct ag_request *req, enum var_id id)
+static inline void copy_value(char *to, size_t size, const struct ag_request *req, enum var_id id)
 {
 	const struct var *var = env_known(&req->env, id);
 	size_t n = var ? var->value_length : 0;
 
 	n = n < size - 1 ? n : size - 1;
-	if (n)
-		copy_short(to, env_value(var), n);
+	copy_short(to, var ? env_value(var) : "", n);
 	to[n] = '\0';
 }
 
@@ -54,19 +52,19 @@ static void on_switch(struct runtime *runtime)
 	const struct ag_request *req = runtime->current;
 	struct slot *slot = worker->slot;
 
-	if (req)
-		tally_turn(worker); /* a timer woke it */
-	worker->fresh = false;
 	if (!req) {
 		put(&slot->entered, 0);
 		return;
 	}
+	tally_turn(worker); /* a timer woke it */
+	worker->fresh = false;
+	worker->aged = true;
 	struct running *running = &slot->running;
 
 	copy_value(running->method, sizeof(running->method), req, VAR_REQUEST_METHOD);
 	copy_value(running->uri, sizeof(running->uri), req, VAR_REQUEST_URI);
 	put(&running->since, req->since / 1000);
-	put(&slot->entered, clock_ms());
+	put(&slot->entered, worker->clock.now);
 }
 
 _Static_assert(offsetof(struct worker, runtime) == 0, "on_switch finds the worker by its runtime");
@@ -75,7 +73,8 @@ void tally_start(struct worker *worker, int number)
 {
 	struct slot *slot = worker->slot;
 
-	worker->runtime.now = worker->woken = worker->polled = clock_us();
+	set_time(worker, clock_us());
+	worker->woken = worker->polled = worker->runtime.now;
 	worker->runtime.switched = on_switch;
 	slot->pid = (int32_t)getpid();
 	slot->number = (uint32_t)number;
@@ -91,13 +90,14 @@ void tally_serve(struct worker *worker)
 {
 	tally_state(worker, WORKER_SERVING);
 	/* what waits has not waited for this worker before */
-	worker->runtime.now = worker->woken = worker->polled = clock_us();
+	set_time(worker, clock_us());
+	worker->woken = worker->polled = worker->runtime.now;
 }
 
 void tally_wait(struct worker *worker)
 {
 	if (!worker->fresh)
-		worker->runtime.now = clock_us();
+		set_time(worker, clock_us());
 	if (!worker->turned) /* a turn of timers alone, without a handler: it took no time */
 		worker->woken = worker->runtime.now;
 	worker->asleep = worker->runtime.now;
@@ -109,17 +109,19 @@ void tally_wait(struct worker *worker)
  * The loop's events are those that were there when it stopped waiting. If it had to wait for them,
  * they are new; if not, they have come since it looked the last time.
  */
-void tally_turn(struct worker *worker)
+void tally_look(struct worker *worker)
 {
-	deadlines_tick(&worker->clock);
-	if (worker->turned)
+	if (worker->turned) {
+		deadlines_tick(&worker->clock);
+		worker->aged = false;
 		return;
+	}
 	worker->turned = true;
-	worker->runtime.now = clock_us();
+	set_time(worker, clock_us());
 	worker->polled = worker->runtime.now - worker->asleep > WAITED ? worker->runtime.now
 	                                                               : worker->woken;
 	worker->woken = worker->runtime.now;
-	put(&worker->slot->beat, worker->runtime.now / 1000);
+	put(&worker->slot->beat, worker->clock.now);
 }
 
 void tally_watched(struct listener *listener, bool watched)
@@ -212,7 +214,7 @@ void tally_answered(struct worker *worker, struct ag_request *req)
 	count_up(&slot->counters.by_class[req->answered], 1);
 	if (!req->handled)
 		return;
-	worker->runtime.now = clock_us();
+	set_time(worker, clock_us());
 	worker->fresh = true;
 	histogram_add(&slot->counters.latency, worker->runtime.now - req->since);
 	add(&slot->in_flight, (uint32_t)-1);

@@ -1,6 +1,6 @@
 /*
  * What a worker writes into its slot of the scoreboard, and the clock it does it by. A request
- * costs two readings of the clock at most, and stores that no other process makes.
+ * costs one reading of the clock, as a turn does, and stores that no other process makes.
  */
 #ifndef DAEMON_TALLY_H
 #define DAEMON_TALLY_H
@@ -16,7 +16,13 @@ void tally_state(struct worker *worker, enum worker_state state);
 
 /* Before the loop waits for events, and in each callback of a socket before anything else. */
 void tally_wait(struct worker *worker);
-void tally_turn(struct worker *worker);
+void tally_look(struct worker *worker);
+
+static inline void tally_turn(struct worker *worker)
+{
+	if (!worker->turned || worker->aged)
+		tally_look(worker);
+}
 
 /* The loop begins or ceases to look at a listener's queue. */
 void tally_watched(struct listener *listener, bool watched);

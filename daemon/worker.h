@@ -79,6 +79,7 @@ struct worker {
 	uint64_t turn;   /* counts them */
 	bool fresh;      /* no handler ran since runtime.now */
 	bool turned;     /* this turn's begin is noted */
+	bool aged;       /* handlers or disks took time since clock.now */
 };
 
 /* What the master hands to a worker. */
