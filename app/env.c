@@ -1,75 +1,58 @@
 #include "env.h"
 
 #include <emmintrin.h>
-#include <endian.h>
 #include <string.h>
+#include <strings.h>
 
 #include "copy.h"
 
-/* Eight bytes of a literal as a little-endian number: its first, its last, and those between. */
-#define BYTE(text, at) ((uint64_t)(unsigned char)(text)[at])
-#define WORD(text, at)                                                                             \
-	(BYTE(text, at) | BYTE(text, (at) + 1) << 8 | BYTE(text, (at) + 2) << 16 |                 \
-	        BYTE(text, (at) + 3) << 24 | BYTE(text, (at) + 4) << 32 |                          \
-	        BYTE(text, (at) + 5) << 40 | BYTE(text, (at) + 6) << 48 |                          \
-	        BYTE(text, (at) + 7) << 56)
-#define HEAD(text)   WORD(text, 0)
-#define TAIL(text)   WORD(text, sizeof(text) - 9)
-#define MIDDLE(text) (sizeof(text) > 17 ? WORD(text, sizeof(text) > 17 ? 8 : 0) : 0)
+/* Byte `at` of a literal, 0 behind its end; eight of them as a little-endian number. */
+#define BYTE(text, at)                                                                             \
+	((uint64_t)(unsigned char)(text)[(at) < sizeof(text) ? (at) : sizeof(text) - 1])
+#define WORD(byte, text, at)                                                                       \
+	(byte(text, at) | byte(text, (at) + 1) << 8 | byte(text, (at) + 2) << 16 |                 \
+	        byte(text, (at) + 3) << 24 | byte(text, (at) + 4) << 32 |                          \
+	        byte(text, (at) + 5) << 40 | byte(text, (at) + 6) << 48 |                          \
+	        byte(text, (at) + 7) << 56)
+#define WORDS(byte, text, length)                                                                  \
+	WORD(byte, text, 0), WORD(byte, text, (length) < 8 ? 0 : (length)-8),                      \
+	        (length) > 16 ? WORD(byte, text, 8) : 0, (length)
 
-#define SHORT(name) [VAR_##name] = { #name, 0, 0, 0, sizeof(#name) - 1 },
-#define NAME(name, sixth, last_but_one)                                                            \
-	[VAR_##name] = { #name, HEAD(#name), MIDDLE(#name), TAIL(#name), sizeof(#name) - 1 },
+#define NAME(name, ...) [VAR_##name] = { WORDS(BYTE, #name, sizeof(#name) - 1), VAR_##name },
 
-static const struct {
-	const char *text;
-	uint64_t head, middle, tail; /* `middle`: from the ninth byte on, where there are 17 */
-	size_t length;
-} names[VAR_COUNT] = { ENV_SHORT_NAMES(SHORT) ENV_NAMES(NAME) };
+const struct env_name env_names[VAR_COUNT] = { ENV_SHORT_NAMES(NAME) ENV_NAMES(NAME) };
 
-/* The known variables by their hashes. */
-#define HASH(length, sixth, last_but_one) (((length)*2 + (sixth)*9 + (last_but_one)*7) & 255)
+/* What stands for the variable in an HTTP message: behind "HTTP_", in small letters. */
+#define SMALL(byte)          ((byte) == '_' ? '-' : (byte) ? (byte) | 0x20 : 0)
+#define FIELD_BYTE(text, at) SMALL(BYTE(text, 5 + (at)))
+#define IS_FIELD(text)       (WORD(BYTE, text, 0) << 24 == WORD(BYTE, "HTTP_", 0) << 24)
+#define BECOMES(id)                                                                                \
+	((id) == VAR_HTTP_CONTENT_TYPE            ? VAR_CONTENT_TYPE                               \
+	        : (id) == VAR_HTTP_CONTENT_LENGTH ? VAR_CONTENT_LENGTH                             \
+	                                          : (id))
+#define FIELD(name, ...)                                                                           \
+	[VAR_##name] = { WORDS(FIELD_BYTE, #name, IS_FIELD(#name) ? sizeof(#name) - 6 : 0),        \
+		BECOMES(VAR_##name) },
+
+const struct env_name env_fields[VAR_COUNT] = { ENV_SHORT_NAMES(FIELD) ENV_NAMES(FIELD) };
+
 #define PLACE(name, sixth, last_but_one)                                                           \
-	[HASH(sizeof(#name) - 1, sixth, last_but_one)] = VAR_##name,
-static const uint8_t places[256] = { ENV_NAMES(PLACE) };
+	[ENV_HASH(sizeof(#name) - 1, sixth, last_but_one)] = VAR_##name,
+const uint8_t env_places[256] = { ENV_NAMES(PLACE) };
 
-#define SHORTEST 8  /* of the names that have a hash */
-#define LONGEST  24 /* that three words cover */
+#define TEXT(name, ...) [VAR_##name] = #name,
+const char *const env_texts[VAR_COUNT] = { ENV_SHORT_NAMES(TEXT) ENV_NAMES(TEXT) };
 
-static uint64_t word_at(const char *text)
+enum var_id env_lookup_short(const void *name, size_t length)
 {
-	uint64_t word;
-
-	memcpy(&word, text, sizeof(word));
-	return le64toh(word);
+	if (length == 5 && memcmp(name, "HTTPS", 5) == 0)
+		return VAR_HTTPS;
+	return length == 7 && memcmp(name, "HTTP_TE", 7) == 0 ? VAR_HTTP_TE : VAR_OTHER;
 }
 
-/* Rare: what is inlined shall stay small. */
-__attribute__((noinline)) static enum var_id identify_short(const char *name, size_t length)
+enum var_id env_lookup_short_field(const void *name, size_t length)
 {
-	for (unsigned id = VAR_HTTPS; names[id].length < SHORTEST; id++)
-		if (names[id].length == length && memcmp(names[id].text, name, length) == 0)
-			return id;
-	return VAR_OTHER;
-}
-
-enum var_id env_lookup(const char *name, size_t length)
-{
-	if (length - SHORTEST > LONGEST - SHORTEST)
-		return length < SHORTEST ? identify_short(name, length) : VAR_OTHER;
-	unsigned id = places[HASH(length, (unsigned char)name[5], (unsigned char)name[length - 2])];
-
-	uint64_t other = (names[id].length ^ length) | (names[id].head ^ word_at(name)) |
-	                 (names[id].tail ^ word_at(name + length - 8));
-
-	if (length > 16)
-		other |= names[id].middle ^ word_at(name + 8);
-	return other ? VAR_OTHER : id;
-}
-
-const char *env_name(enum var_id id)
-{
-	return names[id].text;
+	return length == 2 && strncasecmp(name, "TE", 2) == 0 ? VAR_HTTP_TE : VAR_OTHER;
 }
 
 void env_init(struct env *env, struct arena *arena, unsigned variables, size_t bytes)
@@ -101,21 +84,17 @@ static bool env_grow(struct env *env, size_t more)
 
 /* ---- names that have come before ---- */
 
-static bool same_name(const struct var *a, const struct var *b)
-{
-	return a->name_length == b->name_length && memcmp(a->name, b->name, a->name_length) == 0;
-}
-
 /* Knuth's multiplicative hash, of eight bytes at a time. */
 static size_t hash_name(const struct var *var)
 {
 	const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
 	uint64_t hash = var->name_length, word = 0;
+	const char *name = env_text(var);
 	size_t at = 0;
 
 	for (; at + 8 <= var->name_length; at += 8)
-		hash = (hash ^ word_at(var->name + at)) * factor;
-	memcpy(&word, var->name + at, var->name_length - at);
+		hash = (hash ^ env_word(name + at)) * factor;
+	memcpy(&word, name + at, var->name_length - at);
 	hash = (hash ^ word) * factor;
 	return hash >> 40;
 }
@@ -128,7 +107,7 @@ static uint16_t *place_of(const struct env *env, const struct var *var)
 	for (;; at++) {
 		uint16_t *place = &env->others[at & (env->others_size - 1u)];
 
-		if (!*place || same_name(&env->vars[*place - 1], var))
+		if (!*place || env_same_name(&env->vars[*place - 1], var))
 			return place;
 	}
 }
@@ -154,8 +133,7 @@ static bool grow_others(struct env *env)
 	return true;
 }
 
-/* Notes an unknown name, and whether it has been there before. */
-__attribute__((noinline)) static void note_name(struct env *env, const struct var *var)
+void env_note_other(struct env *env, const struct var *var)
 {
 	if (env->unsure)
 		return;
@@ -172,18 +150,6 @@ __attribute__((noinline)) static void note_name(struct env *env, const struct va
 	*place = (uint16_t)(var - env->vars + 1);
 }
 
-/* Its number is there: it is in force from here on. */
-static inline void note(struct env *env, const struct var *var)
-{
-	if (!var->id) {
-		note_name(env, var);
-		return;
-	}
-	if (env->known[var->id])
-		env->repeated = env->vars[env->known[var->id] - 1].repeated = true;
-	env->known[var->id] = (uint16_t)(var - env->vars + 1);
-}
-
 struct var *env_append(struct env *env, size_t name_length, size_t value_length)
 {
 	if (env->count == env->capacity && !env_grow(env, 1))
@@ -196,11 +162,11 @@ struct var *env_append(struct env *env, size_t name_length, size_t value_length)
 		return NULL;
 	struct var *var = &env->vars[env->count++];
 
-	*var = (struct var){ .name = text,
+	*var = (struct var){ .value = text + name_length + 1,
 		.value_length = (uint32_t)value_length,
 		.name_length = (uint16_t)name_length };
 	text[name_length] = '\0';
-	text[name_length + 1 + value_length] = '\0';
+	var->value[value_length] = '\0';
 	return var;
 }
 
@@ -215,29 +181,27 @@ struct var *env_reserve(struct env *env, size_t name_length, size_t value_length
 
 void env_identify(struct env *env, struct var *var)
 {
-	var->id = (uint8_t)env_lookup(var->name, var->name_length);
-	note(env, var);
+	var->id = (uint8_t)env_lookup(env_text(var), var->name_length);
+	env_note(env, var);
+}
+
+/* Whether so much may come, and there are entries for it. */
+static bool fits(struct env *env, unsigned count, size_t size)
+{
+	if (count > (unsigned)env->limit - env->count || size > env->bytes_left)
+		return false;
+	return count <= (unsigned)env->capacity - env->count || env_grow(env, count);
 }
 
 char *env_room(struct env *env, unsigned count, size_t size)
 {
-	if (count > (unsigned)env->limit - env->count || size > env->bytes_left)
-		return NULL;
-	if (count > (unsigned)env->capacity - env->count && !env_grow(env, count))
-		return NULL;
-	return arena_text(env->arena, 1 + size + ENV_SLACK);
+	return fits(env, count, size) ? arena_text(env->arena, size + ENV_SLACK) : NULL;
 }
 
-void env_enter(struct env *env, unsigned count)
+void env_enter(struct env *env, unsigned count, size_t bytes)
 {
-	size_t bytes = 0;
-
-	for (struct var *var = env->vars + env->count, *end = var + count; var < end; var++) {
-		bytes += var->name_length + (size_t)var->value_length;
-		note(env, var);
-	}
-	env->bytes_left -= bytes;
 	env->count = (uint16_t)(env->count + count);
+	env->bytes_left -= bytes;
 }
 
 struct var *env_add(struct env *env, const char *name, size_t name_length, const char *value,
@@ -247,8 +211,8 @@ struct var *env_add(struct env *env, const char *name, size_t name_length, const
 
 	if (!var)
 		return NULL;
-	memcpy(var->name, name, name_length);
-	memcpy(env_value(var), value, value_length);
+	memcpy(env_text(var), name, name_length);
+	memcpy(var->value, value, value_length);
 	env_identify(env, var);
 	return var;
 }
@@ -270,38 +234,43 @@ static void capitalise(char *text, size_t length)
 	}
 }
 
-struct var *env_put_field(struct env *env, char *at, const char *name, size_t name_length,
-        const char *value, size_t value_length)
+/* capitalise() writes up to 15 bytes behind the name, where the value comes then, or slack. */
+bool env_make_field(struct env *env, struct var *var, const char *name, size_t name_length)
 {
-	struct var *var = &env->vars[env->count++];
+	size_t length = 5 + name_length;
+	char *text = length <= UINT16_MAX
+	                     ? arena_text(env->arena, length + var->value_length + 2 + ENV_SLACK)
+	                     : NULL;
 
-	memcpy(at, "HTTP_", 5);
-	copy_short(at + 5, name, name_length);
-	capitalise(at + 5, name_length);
-	*var = (struct var){ .name = at,
-		.value_length = (uint32_t)value_length,
-		.name_length = (uint16_t)(name_length + 5),
-		.id = (uint8_t)env_lookup(at, name_length + 5) };
-	env_value(var)[-1] = '\0';
-	copy_short(env_value(var), value, value_length);
-	env_value(var)[value_length] = '\0';
-	env->bytes_left -= name_length + 5 + value_length;
-	/* RFC 3875 4.1.2 and 4.1.3: these two have names of their own */
-	if (var->id == VAR_HTTP_CONTENT_TYPE || var->id == VAR_HTTP_CONTENT_LENGTH) {
-		var->name += 5;
-		var->name_length = (uint16_t)name_length;
-		var->id = var->id == VAR_HTTP_CONTENT_TYPE ? VAR_CONTENT_TYPE : VAR_CONTENT_LENGTH;
-	}
-	note(env, var);
-	return var;
+	if (!text)
+		return false;
+	memcpy(text, "HTTP_", 5);
+	copy_short(text + 5, name, name_length);
+	capitalise(text + 5, name_length);
+	text[length] = '\0';
+	copy_short(text + length + 1, var->value, var->value_length);
+	var->value = text + length + 1;
+	var->value[var->value_length] = '\0';
+	var->name_length = (uint16_t)length;
+	var->id = (uint8_t)env_fields[env_lookup(text, length)].id;
+	return true;
 }
 
 struct var *env_add_field(struct env *env, const char *name, size_t name_length, const char *value,
         size_t value_length)
 {
-	char *room = env_room(env, 1, name_length + 5 + value_length);
+	size_t bytes = 5 + name_length + value_length;
 
-	return room ? env_put_field(env, room, name, name_length, value, value_length) : NULL;
+	if (!fits(env, 1, bytes))
+		return NULL;
+	struct var *var = &env->vars[env->count];
+
+	*var = (struct var){ .value = (char *)value, .value_length = (uint32_t)value_length };
+	if (!env_make_field(env, var, name, name_length))
+		return NULL;
+	env_note(env, var);
+	env_enter(env, 1, bytes);
+	return var;
 }
 
 void env_arrived(struct env *env)
@@ -309,36 +278,24 @@ void env_arrived(struct env *env)
 	env->arrived = env->count;
 }
 
-/* The last entry takes the place of the one in force. */
-static void enforce(struct env *env, enum var_id id)
-{
-	env_hide(env, id);
-	env->vars[env->count - 1].id = (uint8_t)id;
-	env->known[id] = env->count;
-}
-
 bool env_set(struct env *env, enum var_id id, const char *value, size_t value_length)
 {
-	struct var *var = env_append(env, names[id].length, value_length);
+	char *copy = arena_copy(env->arena, value, value_length);
 
-	if (!var)
-		return false;
-	copy_short(var->name, names[id].text, names[id].length);
-	copy_short(env_value(var), value, value_length);
-	enforce(env, id);
-	return true;
+	return copy && env_point(env, id, copy, value_length);
 }
 
-bool env_set_constant(
-        struct env *env, enum var_id id, const char *name_and_value, size_t value_length)
+bool env_point(struct env *env, enum var_id id, const char *value, size_t value_length)
 {
 	if (env->count == env->capacity && !env_grow(env, 1))
 		return false;
+	env_hide(env, id);
 	/* derived entries are never written to */
-	env->vars[env->count++] = (struct var){ .name = (char *)name_and_value,
+	env->vars[env->count++] = (struct var){ .value = (char *)value,
 		.value_length = (uint32_t)value_length,
-		.name_length = (uint16_t)names[id].length };
-	enforce(env, id);
+		.name_length = (uint16_t)env_names[id].length,
+		.id = (uint8_t)id };
+	env->known[id] = env->count;
 	return true;
 }
 
@@ -351,11 +308,15 @@ void env_hide(struct env *env, enum var_id id)
 
 const struct var *env_find(const struct env *env, const char *name, size_t name_length)
 {
+	enum var_id id = env_lookup(name, name_length);
+
+	if (id)
+		return env_known(env, id);
 	for (size_t i = env->count; i-- > 0;) {
 		const struct var *var = &env->vars[i];
 
-		if (!var->hidden && var->name_length == name_length &&
-		        memcmp(var->name, name, name_length) == 0)
+		if (!var->id && !var->hidden && var->name_length == name_length &&
+		        memcmp(env_text(var), name, name_length) == 0)
 			return var;
 	}
 	return NULL;

@@ -20,7 +20,7 @@ bool ag_env_at(const struct ag_request *req, size_t i, const char **name, const 
 
 		if (var->hidden || i-- > 0)
 			continue;
-		*name = var->name;
+		*name = env_name(var);
 		*value = env_value(var);
 		return true;
 	}
@@ -60,7 +60,7 @@ bool request_arrived_at(
 {
 	if (i >= req->env.arrived)
 		return false;
-	*name = req->env.vars[i].name;
+	*name = env_name(&req->env.vars[i]);
 	*value = env_value(&req->env.vars[i]);
 	return true;
 }
@@ -87,9 +87,10 @@ const char *ag_header(const struct ag_request *req, const char *name)
 		if (var->hidden)
 			continue;
 		bool own_name = var->id == VAR_CONTENT_TYPE || var->id == VAR_CONTENT_LENGTH;
-		bool field = strncmp(var->name, "HTTP_", 5) == 0;
+		const char *variable = env_name(var);
+		bool field = strncmp(variable, "HTTP_", 5) == 0;
 
-		if ((own_name || field) && stands_for(own_name ? var->name : var->name + 5, name))
+		if ((own_name || field) && stands_for(own_name ? variable : variable + 5, name))
 			return env_value(var);
 	}
 	return NULL;

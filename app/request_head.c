@@ -22,14 +22,12 @@ static bool set(struct ag_request *req, enum var_id id, const char *value)
 	return env_set(&req->env, id, value, strlen(value));
 }
 
-/* A constant from ENV_CONSTANT, where there is no value. */
-static bool set_missing(
-        struct ag_request *req, enum var_id id, const char *name_and_value, size_t value_length)
+/* A constant where there is no value. */
+static bool set_missing(struct ag_request *req, enum var_id id, const char *value)
 {
 	const struct var *var = env_known(&req->env, id);
 
-	return (var && var->value_length) ||
-	       env_set_constant(&req->env, id, name_and_value, value_length);
+	return (var && var->value_length) || env_point(&req->env, id, value, strlen(value));
 }
 
 /* SCRIPT_NAME and PATH_INFO as one path that nobody has to trust. */
@@ -91,7 +89,7 @@ static bool find_mount(struct ag_request *req, char *path)
 	if (adds_up && (strcmp(script, req->mount) == 0 || !req->app || !*req->app->mount))
 		return env_known(&req->env, VAR_SCRIPT_NAME) || set(req, VAR_SCRIPT_NAME, "");
 	if (*req->mount ? !set(req, VAR_SCRIPT_NAME, req->mount)
-	                : !env_set_constant(&req->env, ENV_CONSTANT(SCRIPT_NAME, "")))
+	                : !env_point(&req->env, VAR_SCRIPT_NAME, "", 0))
 		return false;
 	return set(req, VAR_PATH_INFO, req->path);
 }
@@ -133,10 +131,10 @@ static bool find_scheme(struct ag_request *req)
 	else if (strcmp(text(req, VAR_HTTPS), "on") != 0 && !set(req, VAR_HTTPS, "on"))
 		return false;
 	if (https)
-		return set_missing(req, ENV_CONSTANT(REQUEST_SCHEME, "https")) &&
-		       set_missing(req, ENV_CONSTANT(SERVER_PORT, "443"));
-	return set_missing(req, ENV_CONSTANT(REQUEST_SCHEME, "http")) &&
-	       set_missing(req, ENV_CONSTANT(SERVER_PORT, "80"));
+		return set_missing(req, VAR_REQUEST_SCHEME, "https") &&
+		       set_missing(req, VAR_SERVER_PORT, "443");
+	return set_missing(req, VAR_REQUEST_SCHEME, "http") &&
+	       set_missing(req, VAR_SERVER_PORT, "80");
 }
 
 static bool find_server(struct ag_request *req)
@@ -149,9 +147,9 @@ static bool find_server(struct ag_request *req)
 	if (strcmp(name, sent) != 0 || !*name)
 		if (!set(req, VAR_SERVER_NAME, *name ? name : "localhost"))
 			return false;
-	return find_scheme(req) && set_missing(req, ENV_CONSTANT(SERVER_PROTOCOL, "HTTP/1.1")) &&
-	       set_missing(req, ENV_CONSTANT(GATEWAY_INTERFACE, "CGI/1.1")) &&
-	       set_missing(req, ENV_CONSTANT(SERVER_SOFTWARE, "anygate"));
+	return find_scheme(req) && set_missing(req, VAR_SERVER_PROTOCOL, "HTTP/1.1") &&
+	       set_missing(req, VAR_GATEWAY_INTERFACE, "CGI/1.1") &&
+	       set_missing(req, VAR_SERVER_SOFTWARE, "anygate");
 }
 
 static void find_length(struct ag_request *req)

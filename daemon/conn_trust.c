@@ -132,7 +132,7 @@ bool conn_is_stale(const struct conn *conn, const struct env *env)
 
 	if (!scan_time(text, &start)) {
 		log_line(LOG_LEVEL_DEBUG, "%s: %s is no time: ignored", conn->listener->bound->name,
-		        var->name);
+		        env_name(var));
 		return false;
 	}
 	return start < us && us - start > limit * UINT64_C(1000);

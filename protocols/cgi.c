@@ -10,7 +10,9 @@ static struct verdict refuse(int status, const char *reason)
 
 static bool is_field(const struct var *var)
 {
-	return var->name_length > 5 && memcmp(var->name, "HTTP_", 5) == 0;
+	if (var->id)
+		return env_fields[var->id].length > 0;
+	return var->name_length > 5 && memcmp(env_text(var), "HTTP_", 5) == 0;
 }
 
 /* Blanks around a field's value are not part of it (RFC 9110 5.5); some gateways pass them on. */
@@ -28,9 +30,11 @@ static void trim_value(struct var *var)
 
 static struct verdict check_name(const struct var *var)
 {
+	const char *name = env_text(var);
+
 	if (var->name_length == 0)
 		return refuse(400, "a variable without a name");
-	if (memchr(var->name, '\0', var->name_length) || memchr(var->name, '=', var->name_length))
+	if (memchr(name, '\0', var->name_length) || memchr(name, '=', var->name_length))
 		return refuse(400, "a NUL or = in a variable's name");
 	return fine;
 }
@@ -62,26 +66,35 @@ static struct verdict look_closely(struct var *var)
 static const char too_large[] = "more or larger variables than limits.variables or header_size";
 
 /*
- * Puts a variable at `name`, before its value, which is there. Nothing is looked at more
- * closely than it must: a known name is a good one, and so is a value without control bytes, and
- * without blanks around it. What was just written is not read: a processor waits for a word that
- * two stores have made.
+ * Fills the entry of a variable whose value is in its place, with room for a name before it. True:
+ * it is good. A known name is, and so is a value without control bytes and blanks.
  */
-static inline struct verdict put(
-        struct var *var, char *name, const struct pair *pair, const char *value)
+static inline bool enter(struct env *env, struct var *var, const struct pair *pair, char *value)
 {
-	size_t name_length = pair->name.length, length = pair->value.length;
-	enum var_id id = env_lookup((const char *)pair->name.data, name_length);
-	bool doubt = !id | scan_has_control(value, length);
+	size_t length = pair->value.length;
 
-	doubt |= length && (value[0] == ' ' || value[length - 1] == ' ');
-	copy_short(name, pair->name.data, name_length);
-	name[name_length] = name[name_length + 1 + length] = '\0';
-	*var = (struct var){ .name = name,
+	value[length] = '\0';
+	*var = (struct var){ .value = value,
 		.value_length = (uint32_t)length,
-		.name_length = (uint16_t)name_length,
-		.id = (uint8_t)id };
-	return doubt ? look_closely(var) : fine;
+		.name_length = (uint16_t)pair->name.length,
+		.id = (uint8_t)pair->id };
+	if (!pair->id)
+		return false;
+	env_note(env, var);
+	return !scan_has_blank(value, length);
+}
+
+/* What is to be looked at more closely; a name without a number goes before the value. */
+static struct verdict enter_rest(struct env *env, struct var *var, const struct pair *pair)
+{
+	if (pair->id)
+		return look_closely(var);
+	if (pair->name.length > UINT16_MAX)
+		return refuse(431, too_large);
+	memcpy(env_text(var), pair->name.data, pair->name.length);
+	var->value[-1] = '\0';
+	env_note(env, var);
+	return look_closely(var);
 }
 
 static struct verdict take_singly(struct env *env, const struct wire_event *event)
@@ -90,74 +103,85 @@ static struct verdict take_singly(struct env *env, const struct wire_event *even
 
 	for (unsigned i = 0; i < event->count && !verdict.status; i++) {
 		const struct pair *pair = &event->pairs[i];
-		char *room = env_room(env, 1, pair->name.length + pair->value.length);
+		size_t bytes = pair->name.length + pair->value.length;
+		char *room = env_room(env, 1, bytes);
 
 		if (!room)
 			return refuse(431, too_large);
 		char *value = room + pair->name.length + 1;
 
 		copy_short(value, pair->value.data, pair->value.length);
-		verdict = put(env->vars + env->count, room, pair, value);
-		env_enter(env, 1);
+		struct var *var = env->vars + env->count;
+
+		if (!enter(env, var, pair, value))
+			verdict = enter_rest(env, var, pair);
+		env_enter(env, 1, bytes);
 	}
 	return verdict;
 }
 
-/*
- * The same where all stand together: they are copied in one piece, and each name is moved up to its
- * value then, with a NUL between them in place of the framing. `room` is where `begin` is now.
- */
-static struct verdict take_together(struct env *env, const struct wire_event *event, char *room)
-{
-	const uint8_t *begin = event->pairs[0].name.data;
-	const struct pair *pair = event->pairs, *end = pair + event->count;
-	struct var *var = env->vars + env->count;
-	struct verdict verdict = fine;
-
-	for (; pair < end && !verdict.status; pair++, var++) {
-		char *value = room + (pair->value.data - begin);
-
-		verdict = put(var, value - 1 - pair->name.length, pair, value);
-	}
-	env_enter(env, (unsigned)(pair - event->pairs));
-	return verdict;
-}
-
+/* Where all stand together they are copied in one piece, of which the framing becomes NULs. */
 static struct verdict take_variables(struct env *env, const struct wire_event *event)
 {
-	const struct pair *last = &event->pairs[event->count - 1];
-	const uint8_t *begin = event->pairs[0].name.data;
-	size_t size = event->together ? (size_t)(last->value.data - begin) + last->value.length : 0;
-	char *room = size ? env_room(env, event->count, size) : NULL;
+	struct span all = event->data;
+	char *room = all.length ? env_room(env, event->count, all.length) : NULL;
 
 	if (!room)
 		return take_singly(env, event);
-	memcpy(room + 1, begin, size);
-	return take_together(env, event, room + 1);
+	memcpy(room, all.data, all.length);
+	const struct pair *pair = event->pairs, *end = pair + event->count;
+	struct var *var = env->vars + env->count;
+	struct verdict verdict = fine;
+	size_t bytes = 0;
+
+	for (; pair < end && !verdict.status; pair++, var++) {
+		bytes += pair->name.length + pair->value.length;
+		if (!enter(env, var, pair, room + (pair->value.data - all.data)))
+			verdict = enter_rest(env, var, pair);
+	}
+	env_enter(env, (unsigned)(pair - event->pairs), bytes);
+	return verdict;
 }
 
-/* Their lines follow each other: what is before a name and behind a value has three bytes at least.
- */
-static struct verdict take_fields(struct env *env, const struct wire_event *event)
+static struct verdict take_fields_singly(struct env *env, const struct wire_event *event)
 {
-	const struct span *last = &event->pairs[event->count - 1].value;
-	size_t size = (size_t)(last->data - event->pairs[0].name.data) + last->length;
-	char *room = env_room(env, event->count, size + ENV_FIELD * event->count);
-
 	for (unsigned i = 0; i < event->count; i++) {
 		struct span name = event->pairs[i].name, value = event->pairs[i].value;
-		const struct var *var = room ? env_put_field(env, room, (const char *)name.data,
-		                                       name.length, (const char *)value.data,
-		                                       value.length)
-		                             : env_add_field(env, (const char *)name.data,
-		                                       name.length, (const char *)value.data,
-		                                       value.length);
 
-		if (!var)
+		if (!env_add_field(env, (const char *)name.data, name.length,
+		            (const char *)value.data, value.length))
 			return refuse(431, too_large);
-		if (room)
-			room = env_value(var) + var->value_length + 1;
 	}
+	return fine;
+}
+
+/* The same for fields. They are as they must be, and most have a number. */
+static struct verdict take_fields(struct env *env, const struct wire_event *event)
+{
+	struct span all = event->data;
+	char *room = all.length ? env_room(env, event->count, all.length + 5 * event->count) : NULL;
+
+	if (!room)
+		return take_fields_singly(env, event);
+	memcpy(room, all.data, all.length);
+	struct var *var = env->vars + env->count;
+	size_t bytes = 0;
+
+	for (unsigned i = 0; i < event->count; i++, var++) {
+		const struct pair *pair = &event->pairs[i];
+		char *value = room + (pair->value.data - all.data);
+
+		bytes += 5 + pair->name.length + pair->value.length;
+		value[pair->value.length] = '\0';
+		*var = (struct var){ .value = value,
+			.value_length = (uint32_t)pair->value.length,
+			.id = (uint8_t)pair->id };
+		if (!pair->id &&
+		        !env_make_field(env, var, (const char *)pair->name.data, pair->name.length))
+			return refuse(431, too_large);
+		env_note(env, var);
+	}
+	env_enter(env, event->count, bytes);
 	return fine;
 }
 
@@ -190,7 +214,7 @@ static struct verdict take_part(struct env *env, const struct wire_event *event)
 		size_t n = var->name_length - env->filled;
 
 		n = n < data.length ? n : data.length;
-		memcpy(var->name + env->filled, span_take(&data, n), n);
+		memcpy(env_text(var) + env->filled, span_take(&data, n), n);
 		env->filled += (uint32_t)n;
 	}
 	if (data.length) {
@@ -240,11 +264,6 @@ static enum repeat repeat_rule(const struct var *var)
 	}
 }
 
-static bool same_name(const struct var *a, const struct var *b)
-{
-	return a->name_length == b->name_length && memcmp(a->name, b->name, a->name_length) == 0;
-}
-
 static bool same_value(const struct var *a, const struct var *b)
 {
 	return a->value_length == b->value_length &&
@@ -254,19 +273,20 @@ static bool same_value(const struct var *a, const struct var *b)
 /* Appends one variable with the values of all that have the name of the one at `first`. */
 static bool join(struct env *env, size_t first, size_t length)
 {
-	struct var *joined = env_append(env, env->vars[first].name_length, length);
+	size_t name_length = strlen(env_name(&env->vars[first]));
+	struct var *joined = env_append(env, name_length, length);
 
 	if (!joined)
 		return false;
 	const struct var *like = &env->vars[first];
 	const char *separator = like->id == VAR_HTTP_COOKIE ? "; " : ", ";
-	char *at = env_value(joined);
+	char *at = joined->value;
 
-	memcpy(joined->name, like->name, like->name_length);
+	memcpy(env_text(joined), env_name(like), name_length);
 	for (size_t i = first; i < env->arrived; i++) {
 		struct var *var = &env->vars[i];
 
-		if (var->hidden || !same_name(var, joined))
+		if (var->hidden || !env_same_name(var, like))
 			continue;
 		if (i > first) {
 			memcpy(at, separator, 2);
@@ -290,7 +310,7 @@ static struct verdict settle(struct env *env, size_t first)
 	for (size_t i = first + 1; i < env->arrived; i++) {
 		struct var *var = &env->vars[i];
 
-		if (var->hidden || !same_name(var, like))
+		if (var->hidden || !env_same_name(var, like))
 			continue;
 		if (rule == REPEAT_REFUSE || (rule == REPEAT_SAME && !same_value(var, like)))
 			return refuse(400, "a repeated variable that must stand once");

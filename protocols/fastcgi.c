@@ -143,45 +143,45 @@ static enum step take_values(struct fastcgi *fcgi, struct span *in, struct wire_
 	return told(event, 0);
 }
 
-/* Where the text of the pair at `at` begins, and its two lengths; NULL where they are not whole. */
-static inline const uint8_t *pair_lengths(
-        const uint8_t *at, const uint8_t *end, size_t *name, size_t *value)
+/* The lengths of the pair at `at`, one of which has four bytes; NULL: it is not whole, or too
+ * large.
+ */
+static const uint8_t *long_lengths(const uint8_t *at, const uint8_t *end,
+        const struct limits *limits, size_t *name, size_t *value)
 {
-	if (end - at >= 2 && !((at[0] | at[1]) & 0x80)) {
-		*name = at[0];
-		*value = at[1];
-		return at + 2;
-	}
 	struct span rest = { at, (size_t)(end - at) };
-	size_t lengths[2];
+	size_t most = limits->header_size;
+	bool whole = fastcgi_take_length(&rest, name) && fastcgi_take_length(&rest, value);
 
-	if (!fastcgi_take_length(&rest, &lengths[0]) || !fastcgi_take_length(&rest, &lengths[1]))
-		return NULL;
-	*name = lengths[0];
-	*value = lengths[1];
-	return rest.data;
+	return whole && *name <= most && *value <= most ? rest.data : NULL;
 }
 
-/* Takes the whole pairs at the front of the record, as many as one event holds. */
+/*
+ * Takes the whole pairs at the front of the record, as many as one event holds. A length of one
+ * byte is below any limits.header_size.
+ */
 static void take_pairs(struct fastcgi *fcgi, const struct limits *limits, struct span *in,
         struct wire_event *event)
 {
 	const uint8_t *at = in->data, *text;
 	const uint8_t *end = at + (in->length < fcgi->content ? in->length : fcgi->content);
 	struct pair *pair = event->pairs, *last = pair + EVENT_PAIRS;
-	size_t most = limits->header_size, name, value;
 
-	for (; pair < last; pair++, at = text + name + value) {
-		text = pair_lengths(at, end, &name, &value);
-		if (!text || name > most || value > most || name + value > (size_t)(end - text))
+	for (; pair < last && end - at >= 2; pair++) {
+		size_t name = at[0], value = at[1];
+
+		text = at + 2;
+		if ((name | value) & 0x80 && !(text = long_lengths(at, end, limits, &name, &value)))
 			break;
-		pair->name = (struct span){ text, name };
-		pair->value = (struct span){ text + name, value };
+		if (name + value > (size_t)(end - text))
+			break;
+		*pair = pair_of(text, name, text + name, value);
+		at = text + name + value;
 	}
 	event->count = (unsigned)(pair - event->pairs);
-	event->together = true;
-	fcgi->content -= (uint16_t)(at - in->data);
-	span_take(in, (size_t)(at - in->data));
+	event->data = (struct span){ in->data, (size_t)(at - in->data) };
+	fcgi->content -= (uint16_t)event->data.length;
+	span_take(in, event->data.length);
 }
 
 /* Gathers the lengths of a pair that is not whole in this record, then opens it. */
@@ -202,7 +202,7 @@ static enum step take_lengths(struct fastcgi *fcgi, struct slot *slot, const str
 			        slot, event, 431, "a parameter larger than limits.header_size");
 		slot->left = (uint32_t)(name + value);
 		slot->phase = slot->left ? SLOT_PAIR : SLOT_PARAMS;
-		event->pairs[0] = (struct pair){ { NULL, name }, { NULL, value } };
+		event->pairs[0] = (struct pair){ { NULL, name }, { NULL, value }, VAR_OTHER };
 		return (enum step)decode_event(event, EVENT_PAIR, slot->id);
 	}
 	return fcgi->content ? STEP_MORE : STEP_ON;

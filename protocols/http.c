@@ -130,19 +130,19 @@ static enum step on_start(struct turn *turn)
 	return STEP_EVENT;
 }
 
-static void add_variable(struct wire_event *event, const char *name, struct span value)
-{
-	struct span text = { (const uint8_t *)name, strlen(name) };
-
-	event->pairs[event->count++] = (struct pair){ text, value };
-}
-
 /* The line that on_start() found to be good, once more in parts: no span outlives a call. */
 static void same_line(struct turn *turn, struct http_line *parts)
 {
 	struct span line = { turn->in->data, turn->http->scanned };
 
 	http_same_line(turn->http, line, turn->http->separator - 1, parts);
+}
+
+static void add_variable(struct wire_event *event, enum var_id id, struct span value)
+{
+	struct span name = { (const uint8_t *)env_texts[id], env_names[id].length };
+
+	event->pairs[event->count++] = (struct pair){ name, value, id };
 }
 
 /* The request line as variables (RFC 3875 4.1). */
@@ -154,15 +154,17 @@ static enum step on_request(struct turn *turn)
 	same_line(turn, &parts);
 	event->kind = EVENT_VARIABLES;
 	event->count = 0;
-	event->together = false;
-	add_variable(event, "REQUEST_METHOD", parts.method);
-	if (!parts.rootless)
-		add_variable(event, "REQUEST_URI", parts.uri);
-	add_variable(event, "QUERY_STRING", parts.query);
-	add_variable(event, "SERVER_PROTOCOL", parts.version);
 	turn->http->absolute = parts.authority.length > 0;
+	/* the parts of an absolute URI stand too close together */
+	event->data = (struct span){ turn->in->data,
+		turn->http->absolute ? 0 : turn->http->scanned };
+	add_variable(event, VAR_REQUEST_METHOD, parts.method);
+	if (!parts.rootless)
+		add_variable(event, VAR_REQUEST_URI, parts.uri);
+	add_variable(event, VAR_QUERY_STRING, parts.query);
+	add_variable(event, VAR_SERVER_PROTOCOL, parts.version);
 	if (turn->http->absolute)
-		add_variable(event, "HTTP_HOST", parts.authority);
+		add_variable(event, VAR_HTTP_HOST, parts.authority);
 	turn->http->phase = parts.rootless ? HTTP_URI : HTTP_FIELDS;
 	if (!parts.rootless)
 		take_line(turn);
@@ -180,8 +182,8 @@ static enum step on_uri(struct turn *turn)
 	event->kind = turn->http->pieces == 0 ? EVENT_PAIR : EVENT_PART;
 	switch (turn->http->pieces++) {
 	case 0:
-		event->pairs[0].name = (struct span){ NULL, sizeof name - 1 };
-		event->pairs[0].value = (struct span){ NULL, parts.uri.length + 1 };
+		event->pairs[0] = (struct pair){ { NULL, sizeof name - 1 },
+			{ NULL, parts.uri.length + 1 }, VAR_OTHER };
 		break;
 	case 1:
 		event->data = (struct span){ (const uint8_t *)name, sizeof name - 1 };
@@ -212,6 +214,7 @@ static enum line_result scan_field(struct turn *turn, struct pair *field)
 		field->name = (struct span){ line.data, http->separator - 1 };
 		span_take(&line, http->separator);
 		field->value = scan_trim(line);
+		field->id = http_field_id(field->name);
 	}
 	return result;
 }
@@ -240,7 +243,7 @@ static const uint8_t *plain_field(const uint8_t *line, const uint8_t *end, struc
 {
 	const uint8_t *colon = find_byte(scan_unplain, line, line, end);
 
-	if (!colon || colon == line || *colon != ':')
+	if (!colon || colon == line || *colon != ':' || end - line < 8)
 		return NULL;
 	const uint8_t *value = colon + 1 + (colon + 1 < end && colon[1] == ' ');
 	const uint8_t *behind = find_byte(scan_unfit, line, value, end);
@@ -249,8 +252,10 @@ static const uint8_t *plain_field(const uint8_t *line, const uint8_t *end, struc
 		return NULL;
 	if (behind > value && (value[0] == ' ' || behind[-1] == ' '))
 		return NULL;
-	field->name = (struct span){ line, (size_t)(colon - line) };
-	field->value = (struct span){ value, (size_t)(behind - value) };
+	size_t length = (size_t)(colon - line);
+
+	*field = (struct pair){ { line, length }, { value, (size_t)(behind - value) },
+		env_lookup_field(line, length) };
 	return behind + 2;
 }
 
@@ -296,13 +301,11 @@ static enum step finish_head(struct turn *turn)
 	return STEP_EVENT;
 }
 
-static enum step on_fields(struct turn *turn)
+static enum step take_fields(struct turn *turn)
 {
 	struct http *http = turn->http;
 	struct wire_event *event = turn->event;
 
-	event->kind = EVENT_FIELDS;
-	event->count = 0;
 	while (event->count < EVENT_PAIRS && http->phase == HTTP_FIELDS) {
 		struct pair field;
 
@@ -322,6 +325,18 @@ static enum step on_fields(struct turn *turn)
 		}
 	}
 	return event->count > 0 ? STEP_EVENT : STEP_ON;
+}
+
+static enum step on_fields(struct turn *turn)
+{
+	const uint8_t *begin = turn->in->data;
+
+	turn->event->kind = EVENT_FIELDS;
+	turn->event->count = 0;
+	enum step step = take_fields(turn);
+
+	turn->event->data = (struct span){ begin, (size_t)(turn->in->data - begin) };
+	return step;
 }
 
 /* As much of the body as there is. */

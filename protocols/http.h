@@ -117,6 +117,9 @@ bool http_request_line(struct http *http, struct span line, size_t method, struc
 /* Takes it apart once more: it is good. */
 void http_same_line(struct http *http, struct span line, size_t method, struct http_line *parts);
 
+/* The number of the variable that a field becomes, whatever bytes its name has. */
+enum var_id http_field_id(struct span name);
+
 /*
  * Obeys a field that the decoder itself needs, refuses it where it is wrong. `plain`: its name is
  * known to be letters, digits and hyphens.

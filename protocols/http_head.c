@@ -261,21 +261,18 @@ static bool obey_nothing(struct http *http, struct span value)
 	return true;
 }
 
-#define NAME(text) text, sizeof(text) - 1
-
+/* Those that the decoder itself needs, by the variables that they become. */
 static const struct field_rule {
-	const char *name;
-	size_t length;
 	unsigned once; /* SEEN_..., or 0: may be repeated */
 	bool (*obey)(struct http *http, struct span value);
 	const char *repeated;
-} rules[] = {
-	{ NAME("Host"), SEEN_HOST, obey_host, "two Host" },
-	{ NAME("Content-Length"), SEEN_LENGTH, obey_length, "two Content-Length" },
-	{ NAME("Transfer-Encoding"), SEEN_CODING, obey_coding, "two Transfer-Encoding" },
-	{ NAME("Content-Type"), SEEN_TYPE, obey_nothing, "two Content-Type" },
-	{ NAME("Connection"), 0, obey_connection, NULL },
-	{ NAME("Expect"), 0, obey_expect, NULL },
+} rules[VAR_COUNT] = {
+	[VAR_HTTP_HOST] = { SEEN_HOST, obey_host, "two Host" },
+	[VAR_CONTENT_LENGTH] = { SEEN_LENGTH, obey_length, "two Content-Length" },
+	[VAR_HTTP_TRANSFER_ENCODING] = { SEEN_CODING, obey_coding, "two Transfer-Encoding" },
+	[VAR_CONTENT_TYPE] = { SEEN_TYPE, obey_nothing, "two Content-Type" },
+	[VAR_HTTP_CONNECTION] = { 0, obey_connection, NULL },
+	[VAR_HTTP_EXPECT] = { 0, obey_expect, NULL },
 };
 
 /* With an underscore these would become variables that other fields decide. */
@@ -299,29 +296,22 @@ static bool is_plain(struct span name, bool underscores)
 	return !underscores || !is_disguised(name);
 }
 
-/* Bit n: there is a rule for a name of n letters. */
-#define LENGTH(n) (1u << (n))
-static const unsigned ruled = LENGTH(4) | LENGTH(6) | LENGTH(10) | LENGTH(12) | LENGTH(14) |
-                              LENGTH(17);
-
-static const struct field_rule *find_rule(struct span name)
+enum var_id http_field_id(struct span name)
 {
-	if (name.length > 17 || !(ruled & LENGTH(name.length)))
-		return NULL;
-	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
-		if (name.length == rules[i].length &&
-		        ((name.data[0] ^ (uint8_t)rules[i].name[0]) & ~0x20) == 0 &&
-		        scan_same(name, rules[i].name))
-			return &rules[i];
-	return NULL;
+	char text[ENV_NAME_MAX + 8] = { 0 };
+
+	if (name.length > ENV_NAME_MAX || !is_plain(name, false))
+		return VAR_OTHER;
+	memcpy(text, name.data, name.length);
+	return env_lookup_field(text, name.length);
 }
 
 enum field_use http_field(
         struct http *http, const struct limits *limits, const struct pair *field, bool plain)
 {
-	const struct field_rule *rule = find_rule(field->name);
+	const struct field_rule *rule = &rules[field->id];
 
-	if (!rule)
+	if (!rule->obey)
 		return plain || is_plain(field->name, limits->underscores) ? FIELD_PASS
 		                                                           : FIELD_DROP;
 	if (http->seen & rule->once) {

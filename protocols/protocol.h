@@ -48,6 +48,7 @@
 #ifndef PROTOCOLS_PROTOCOL_H
 #define PROTOCOLS_PROTOCOL_H
 
+#include "../app/env_names.h"
 #include "../app/limits.h"
 #include "scan.h"
 
@@ -60,8 +61,7 @@ enum decode_result {
 enum event_kind {
 	EVENT_BEGIN,        /* an exchange opens */
 	EVENT_VARIABLES,    /* `count` CGI variables in `pairs` */
-	EVENT_FIELDS,       /* `count` HTTP fields in `pairs`: checked, trimmed, not yet renamed, in
-	                     * the order of their places */
+	EVENT_FIELDS,       /* `count` HTTP fields in `pairs`: checked, trimmed, not yet renamed */
 	EVENT_PAIR,         /* a variable that comes in pieces: the two lengths of pairs[0] */
 	EVENT_PART,         /* the next piece of it: its name, then its value, in `data` */
 	EVENT_HEAD,         /* all variables are there */
@@ -80,7 +80,15 @@ enum role {
 /* A name and its value where the peer put them; valid until the caller's buffer changes. */
 struct pair {
 	struct span name, value;
+	enum var_id id; /* of the variable that it is, or becomes */
 };
+
+static inline struct pair pair_of(
+        const uint8_t *name, size_t name_length, const uint8_t *value, size_t value_length)
+{
+	return (struct pair){ { name, name_length }, { value, value_length },
+		env_lookup(name, name_length) };
+}
 
 #define EVENT_PAIRS     32
 #define EVENT_REPLY_MAX 256
@@ -90,11 +98,11 @@ struct wire_event {
 	uint16_t id;
 	enum role role; /* BEGIN */
 	unsigned count; /* VARIABLES, FIELDS */
-	/* VARIABLES: in the order of their places in one buffer, with two bytes of framing or more
-	 * from the end of one value to the next, beside the name */
-	bool together;
 	struct pair pairs[EVENT_PAIRS];
-	struct span data;   /* PART, BODY */
+	/* PART, BODY: the piece. VARIABLES, FIELDS: where all values stand, with their names but
+	 * those that have a number; two bytes of framing or more are from the end of one value to
+	 * the next, beside the name. Empty: they are apart */
+	struct span data;
 	int status;         /* BAD_EXCHANGE, DECODE_BAD: what to answer; REPLY: 0, or it refuses: */
 	                    /* 501 a role, 503 one more open exchange */
 	const char *reason; /* the same in words, for the log: a constant */

@@ -50,12 +50,12 @@ static inline uint32_t read_u32be(const uint8_t *at)
 }
 
 /*
- * Whether a control byte, 0 to 0x1f, is among these. The memory must be readable for 15 bytes
- * behind them.
+ * Whether a blank or a control byte, 0 to 0x20, is among these. The memory must be readable for 15
+ * bytes behind them.
  */
-static inline bool scan_has_control(const char *text, size_t length)
+static inline bool scan_has_blank(const char *text, size_t length)
 {
-	const __m128i last = _mm_set1_epi8(0x1f);
+	const __m128i last = _mm_set1_epi8(' ');
 	unsigned found = 0;
 
 	for (;; text += 16, length -= 16) {

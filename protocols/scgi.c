@@ -62,7 +62,7 @@ static bool note_pair(struct scgi *scgi, const struct pair *pair)
 		scgi->has_scgi = span_is(pair->value, "1");
 		return scgi->has_scgi;
 	}
-	if (!span_is(pair->name, "CONTENT_LENGTH"))
+	if (pair->id != VAR_CONTENT_LENGTH)
 		return true;
 	if (scgi->has_length || !cgi_length(pair->value, false, &scgi->body))
 		return false;
@@ -95,8 +95,7 @@ static bool take_pair(struct scgi *scgi, struct span *in, size_t available, stru
 	}
 	if (!find_end(scgi, in->data, available, &end))
 		return false;
-	pair->name = (struct span){ in->data, scgi->name };
-	pair->value = (struct span){ in->data + scgi->name + 1, end - scgi->name - 1 };
+	*pair = pair_of(in->data, scgi->name, in->data + scgi->name + 1, end - scgi->name - 1);
 	scgi->looked = 0;
 	scgi->named = false;
 	scgi->left -= end + 1;
@@ -106,8 +105,9 @@ static bool take_pair(struct scgi *scgi, struct span *in, size_t available, stru
 
 static enum decode_result decode_pairs(struct scgi *scgi, struct span *in, struct wire_event *event)
 {
+	const uint8_t *begin = in->data;
+
 	event->count = 0;
-	event->together = true;
 	while (scgi->left && event->count < EVENT_PAIRS) {
 		size_t available = in->length < scgi->left ? in->length : (size_t)scgi->left;
 		struct pair *pair = &event->pairs[event->count];
@@ -132,6 +132,7 @@ static enum decode_result decode_pairs(struct scgi *scgi, struct span *in, struc
 	}
 	if (!scgi->left)
 		scgi->phase = SCGI_COMMA;
+	event->data = (struct span){ begin, (size_t)(in->data - begin) };
 	return event->count ? decode_event(event, EVENT_VARIABLES, 1) : DECODE_MORE;
 }
 

@@ -80,8 +80,7 @@ static enum taken take_pair(struct uwsgi *uwsgi, struct span *in, struct pair *p
 		taken = find_text(uwsgi, *in, 2 + name, &value);
 	if (taken != TAKEN_PAIR)
 		return taken;
-	pair->name = (struct span){ in->data + 2, name };
-	pair->value = (struct span){ in->data + 4 + name, value };
+	*pair = pair_of(in->data + 2, name, in->data + 4 + name, value);
 	span_take(in, 4 + name + value);
 	uwsgi->left -= 4 + name + value;
 	return TAKEN_PAIR;
@@ -89,7 +88,7 @@ static enum taken take_pair(struct uwsgi *uwsgi, struct span *in, struct pair *p
 
 static bool note_pair(struct uwsgi *uwsgi, const struct pair *pair)
 {
-	if (!span_is(pair->name, "CONTENT_LENGTH"))
+	if (pair->id != VAR_CONTENT_LENGTH)
 		return true;
 	if (uwsgi->has_length || !cgi_length(pair->value, true, &uwsgi->body))
 		return false;
@@ -112,8 +111,7 @@ static void take_whole_pairs(struct uwsgi *uwsgi, struct span *in, struct wire_e
 		value = read_u16le(at + 2 + name);
 		if (value > left - name)
 			break;
-		pair->name = (struct span){ at + 2, name };
-		pair->value = (struct span){ at + 4 + name, value };
+		*pair = pair_of(at + 2, name, at + 4 + name, value);
 		if (!note_pair(uwsgi, pair))
 			break;
 		at += 4 + name + value;
@@ -126,7 +124,8 @@ static void take_whole_pairs(struct uwsgi *uwsgi, struct span *in, struct wire_e
 static enum decode_result decode_pairs(
         struct uwsgi *uwsgi, struct span *in, struct wire_event *event)
 {
-	event->together = true;
+	const uint8_t *begin = in->data;
+
 	take_whole_pairs(uwsgi, in, event);
 	while (uwsgi->left && event->count < EVENT_PAIRS) {
 		struct pair *pair = &event->pairs[event->count];
@@ -149,6 +148,7 @@ static enum decode_result decode_pairs(
 		}
 		event->count++;
 	}
+	event->data = (struct span){ begin, (size_t)(in->data - begin) };
 	if (event->count)
 		return decode_event(event, EVENT_VARIABLES, 1);
 	if (uwsgi->left)

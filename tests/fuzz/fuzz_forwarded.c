@@ -158,7 +158,9 @@ static bool make(struct made *made, struct block_pool *pool, struct span in, str
 	env_init(&made->env, &made->arena, 64, 65536);
 	env_add(&made->env, "REQUEST_METHOD", 14, "GET", 3);
 	env_add(&made->env, "REQUEST_URI", 11, "/", 1);
-	event.pairs[0] = (struct pair){ { (const uint8_t *)"REMOTE_ADDR", 11 }, take_line(&in) };
+	struct span address = take_line(&in);
+
+	event.pairs[0] = pair_of((const uint8_t *)"REMOTE_ADDR", 11, address.data, address.length);
 	verdict = cgi_take(&made->env, &event);
 	while (in.length && !verdict.status) {
 		struct span line = take_line(&in);
@@ -177,8 +179,8 @@ static bool make(struct made *made, struct block_pool *pool, struct span in, str
 			return false;
 		if (line.length)
 			memcpy(text + length, line.data, line.length);
-		event.pairs[0] = (struct pair){ { (const uint8_t *)name, strlen(name) },
-			{ (const uint8_t *)text, (size_t)length + line.length } };
+		event.pairs[0] = pair_of((const uint8_t *)name, strlen(name), (const uint8_t *)text,
+		        (size_t)length + line.length);
 		verdict = cgi_take(&made->env, &event);
 	}
 	if (verdict.status || cgi_check(&made->env, &(struct limits){ .body_size = 1 }).status)

@@ -87,6 +87,8 @@ static struct verdict take(struct env *env, struct pair pair, bool field)
 	};
 	size_t length = pair.name.length + pair.value.length;
 
+	if (!field)
+		event.pairs[0].id = env_lookup(pair.name.data, pair.name.length);
 	if (!field && length % 3 == 1)
 		return take_pieces(env, pair, 1 + length % 5);
 	return cgi_take(env, &event);
@@ -94,7 +96,7 @@ static struct verdict take(struct env *env, struct pair pair, bool field)
 
 static struct pair named(const char *name, struct span value)
 {
-	return (struct pair){ { (const uint8_t *)name, strlen(name) }, value };
+	return pair_of((const uint8_t *)name, strlen(name), value.data, value.length);
 }
 
 /* Whether http.c would have given this field: a name of letters, digits, "-", a clean value. */

@@ -214,6 +214,7 @@ static struct verdict take_variables(struct env *env, struct span lines)
 		if (!find_value(&variables[i], lines, &event.pairs[0].value))
 			continue;
 		event.pairs[0].name = text_span(variables[i].name);
+		event.pairs[0].id = env_lookup(variables[i].name, strlen(variables[i].name));
 		verdict = cgi_take(env, &event);
 	}
 	return verdict.status ? verdict : cgi_check(env, &limits);

@@ -1,4 +1,5 @@
 #include "oracle.h"
+#include "../support/pairs.h"
 
 #include <sanitizer/asan_interface.h>
 #include <stdio.h>
@@ -58,7 +59,7 @@ void fuzz_fail(const char *file, int line, const char *what)
 
 struct oracle oracle_of(const uint8_t control[ORACLE_CONTROL])
 {
-	static const size_t headers[] = { 65536, 256, 64, 4096 };
+	static const size_t headers[] = { 65536, 256, 128, 4096 };
 	unsigned ways = control[0];
 
 	return (struct oracle){
@@ -185,6 +186,7 @@ static void on_pairs(struct run *run, struct exchange *exchange, const struct wi
 {
 	FUZZ_CHECK(exchange->stage == STAGE_BEGUN, "variables where none may come");
 	FUZZ_CHECK(event->count > 0 && event->count <= EVENT_PAIRS, "count of pairs");
+	FUZZ_CHECK(pairs_are_sound(event), "numbers or places of pairs");
 	for (unsigned i = 0; i < event->count; i++) {
 		struct sum sum = { 0 };
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "decoding.h"
+#include "pairs.h"
 
 #define SHOWN_MAX  64   /* bytes of a text that are shown */
 #define SMALL      2048 /* bytes of input up to which every place is cut */
@@ -173,6 +174,7 @@ static void on_pairs(struct run *run, struct exchange *exchange, const struct wi
 
 	fault(run, exchange->stage != STAGE_BEGUN, "variables where none may come");
 	fault(run, event->count == 0 || event->count > EVENT_PAIRS, "count of pairs");
+	fault(run, !pairs_are_sound(event), "numbers or places of pairs");
 	for (unsigned i = 0; i < event->count; i++)
 		put_pair(run, event->id, fields ? "field" : "var", event->pairs[i].name,
 		        fields ? ": " : "=", event->pairs[i].value);

@@ -160,8 +160,8 @@ static struct verdict take_pair(struct env *env, const struct pair_text *pair)
 {
 	struct wire_event event = { .kind = EVENT_VARIABLES, .count = 1 };
 
-	event.pairs[0].name = (struct span){ (const uint8_t *)pair->name, strlen(pair->name) };
-	event.pairs[0].value = (struct span){ (const uint8_t *)pair->value, strlen(pair->value) };
+	event.pairs[0] = pair_of((const uint8_t *)pair->name, strlen(pair->name),
+	        (const uint8_t *)pair->value, strlen(pair->value));
 	return cgi_take(env, &event);
 }
 

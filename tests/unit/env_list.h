@@ -37,8 +37,8 @@ static inline struct verdict take(struct env *env, const char *name, size_t name
 {
 	struct wire_event event = { .kind = EVENT_VARIABLES, .count = 1 };
 
-	event.pairs[0].name = (struct span){ (const uint8_t *)name, name_length };
-	event.pairs[0].value = (struct span){ (const uint8_t *)value, value_length };
+	event.pairs[0] = pair_of(
+	        (const uint8_t *)name, name_length, (const uint8_t *)value, value_length);
 	return cgi_take(env, &event);
 }
 
