@@ -37,7 +37,8 @@ void conn_drop_request(struct conn *conn, struct ag_request *req)
 	request_free(req);
 }
 
-static bool keep_out(struct conn *conn, const uint8_t *data, size_t length)
+__attribute__((noinline)) static bool keep_out(
+        struct conn *conn, const uint8_t *data, size_t length)
 {
 	size_t kept = conn->out_end - conn->out_at;
 
@@ -71,11 +72,9 @@ static ssize_t socket_write(struct conn *conn, const uint8_t *data, size_t lengt
 	do
 		n = send(conn->fd, data, length, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
-	if (n < 0 && errno == EAGAIN)
-		return 0;
 	if (n > 0)
 		tally_out(conn->worker, (size_t)n);
-	return n;
+	return n < 0 && errno == EAGAIN ? 0 : n;
 }
 
 /* Sends or keeps; false when the connection is broken, which is handled later. */
@@ -83,21 +82,15 @@ bool conn_write(struct conn *conn, const uint8_t *data, size_t length)
 {
 	if (conn->failed)
 		return false;
-	if (conn->out_at == conn->out_end) {
-		ssize_t n = socket_write(conn, data, length);
+	ssize_t n = conn->out_at < conn->out_end ? 0 : socket_write(conn, data, length);
 
-		if (n < 0) {
-			conn->failed = CLOSE_RESET;
-			return false;
-		}
-		data += n;
-		length -= (size_t)n;
-	}
-	if (length && !keep_out(conn, data, length)) {
+	if (n == (ssize_t)length)
+		return true;
+	if (n < 0)
+		conn->failed = CLOSE_RESET;
+	else if (!keep_out(conn, data + n, length - (size_t)n))
 		conn->failed = CLOSE_MEMORY;
-		return false;
-	}
-	return true;
+	return !conn->failed;
 }
 
 /* What was kept, once the socket takes more. */
@@ -135,17 +128,19 @@ static bool write_out(struct conn *conn, const struct writer *out)
 	return out->at == from || conn_write(conn, from, (size_t)(out->at - from));
 }
 
-/* Whether the peer may send another request on this connection after this answer. */
-static bool may_go_on(const struct conn *conn, const struct ag_request *req, uint64_t body_left)
+/* Whether another request may follow on this connection, where its peer wants that. */
+static bool may_go_on(const struct conn *conn, const struct ag_request *req)
 {
+	const struct protocol *protocol = conn->protocol;
+
 	if (conn->closing || conn->eof || conn->worker->draining || req->cut_short)
 		return false;
-	if (!conn->protocol->keeps(conn->decoder, req->id))
-		return false;
-	if (conn->protocol->multiplexes)
+	if (protocol->multiplexes)
 		return true;
 	if (req->closes)
 		return false;
+	uint64_t body_left = protocol->body_left(conn->decoder, req->id);
+
 	if (!body_left)
 		return true;
 	/* a client that waits for 100 Continue may send its body, or not */
@@ -156,23 +151,23 @@ static void encode_head(
         struct conn *conn, struct ag_request *req, const struct head *head, struct writer *out)
 {
 	const struct protocol *protocol = conn->protocol;
-	uint64_t body_left = protocol->body_left(conn->decoder, req->id);
 	struct reply reply = {
 		.status = head->status,
-		.reason = ag_reason(head->status),
 		.fields = { (const uint8_t *)head->fields, head->fields_length },
 		.length = head->length,
 		.bodiless = head->bodiless,
-		.close = !may_go_on(conn, req, body_left),
-		.date = worker_date(conn->worker),
+		.close = !may_go_on(conn, req),
 	};
 
+	if (protocol->direct)
+		reply.date = worker_date(conn->worker);
 	req->answered = (uint8_t)(head->status / 100);
 	protocol->head(conn->decoder, req->id, &reply, out);
-	if (reply.close || !protocol->keeps(conn->decoder, req->id))
-		conn->closing = true;
+	if (!reply.close && protocol->keeps(conn->decoder, req->id))
+		return;
+	conn->closing = true;
 	/* a body nobody wanted may be longer than announced: nginx 1.22 with unbuffered SCGI */
-	if (conn->closing && (body_left || request_body_unread(req)))
+	if (protocol->body_left(conn->decoder, req->id) || request_body_unread(req))
 		conn->lingers = true;
 }
 
@@ -210,12 +205,13 @@ static void encode_end(struct conn *conn, struct ag_request *req, struct writer 
 		if (!conn->protocol->multiplexes)
 			return;
 	}
-	bool kept = conn->protocol->keeps(conn->decoder, req->id);
+	const struct protocol *protocol = conn->protocol;
+	bool says_bye = conn->closing && protocol->bye && !conn->requests->next &&
+	                protocol->keeps(conn->decoder, req->id) && is_front(req, "nginx");
 
-	conn->protocol->end(conn->decoder, req->id, out);
-	if (kept && conn->closing && conn->protocol->bye && !conn->requests->next &&
-	        is_front(req, "nginx"))
-		conn->protocol->bye(out);
+	protocol->end(conn->decoder, req->id, out);
+	if (says_bye)
+		protocol->bye(out);
 }
 
 static int gate_send(

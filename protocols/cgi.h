@@ -1,6 +1,6 @@
 /*
  * What all gates share: which variables are refused, dropped, merged and trimmed before anyone
- * gives them a meaning (RFC 3875 4.1).
+ * gives them a meaning (RFC 3875 4.1), and how answers begin.
  */
 #ifndef PROTOCOLS_CGI_H
 #define PROTOCOLS_CGI_H
@@ -30,13 +30,15 @@ bool cgi_length(struct span text, bool empty_ok, uint64_t *length);
 enum decode_result cgi_decode_body(uint64_t *left, struct span *in, struct wire_event *event);
 
 /*
- * The head of an answer as CGI programs write it (RFC 3875 6.3): the status, as a line that begins
- * with `name` ("Status: " or "HTTP/1.1 "), and the fields with Content-Length. An empty line, which
- * the caller writes, ends it. No Transfer-Encoding, no Connection: the connection to the client is
- * the gateway's.
+ * The head of an answer as CGI programs write it (RFC 3875 6.3): a line of `name` ("Status: " or
+ * "HTTP/1.1 ") and the status, the fields with Content-Length, and an empty line. No
+ * Transfer-Encoding, no Connection: the connection to the client is the gateway's.
  */
-void cgi_write_status(const struct reply *reply, const char *name, struct writer *out);
-void cgi_write_fields(const struct reply *reply, struct writer *out);
+void cgi_write_head(const struct reply *reply, struct span name, struct writer *out);
+
+/* Parts of it: "404 Not Found" and the line's end, and the fields; see put_bytes(). */
+uint8_t *cgi_put_status(uint8_t *at, int status);
+uint8_t *cgi_put_fields(uint8_t *at, const struct reply *reply);
 
 /* For protocols without framing and with one exchange for each connection. */
 void cgi_no_frame(

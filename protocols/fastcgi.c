@@ -388,6 +388,11 @@ static enum decode_result fastcgi_decode(
 	return (enum decode_result)step;
 }
 
+static uint8_t *put_status(uint8_t *at, const struct reply *reply)
+{
+	return cgi_put_status(put_literal(at, "Status: "), reply->status);
+}
+
 /*
  * The whole header block in one record: HAProxy 2.6 aborts on two. Where a Location
  * has a meaning (RFC 9110 10.2.2), Status stands behind it: HAProxy makes 302 of one that stands
@@ -396,20 +401,21 @@ static enum decode_result fastcgi_decode(
 static void fastcgi_head(void *state, uint16_t id, const struct reply *reply, struct writer *out)
 {
 	bool late = reply->status == 201 || reply->status / 100 == 3;
-	struct writer header = *out;
+	uint8_t *record = write_room(out, reply->fields.length + PROTOCOL_HEAD_MAX);
 
 	(void)state;
-	fastcgi_write_record(out, FCGI_STDOUT, id, 0);
-	if (out->overflow)
+	if (!record)
 		return;
+	uint8_t *content = record + FCGI_HEADER_LEN, *at = content;
+
 	if (!late)
-		cgi_write_status(reply, "Status: ", out);
-	cgi_write_fields(reply, out);
+		at = put_status(at, reply);
+	at = cgi_put_fields(at, reply);
 	if (late)
-		cgi_write_status(reply, "Status: ", out);
-	write_literal(out, "\r\n");
-	fastcgi_write_record(
-	        &header, FCGI_STDOUT, id, (size_t)(out->at - header.at) - FCGI_HEADER_LEN);
+		at = put_status(at, reply);
+	at = put_literal(at, "\r\n");
+	fastcgi_put_record(record, FCGI_STDOUT, id, (size_t)(at - content));
+	out->at = at;
 }
 
 static void fastcgi_frame(
@@ -437,11 +443,14 @@ static void fastcgi_log(void *state, uint16_t id, struct span line, struct write
 static void fastcgi_end(void *state, uint16_t id, struct writer *out)
 {
 	struct slot *slot = slot_of(state, id);
+	uint8_t *at = write_room(out, PROTOCOL_FRAME_MAX);
 
-	if (slot && slot->logged)
-		fastcgi_write_record(out, FCGI_STDERR, id, 0);
-	fastcgi_write_record(out, FCGI_STDOUT, id, 0);
-	fastcgi_write_end(out, id, FCGI_REQUEST_COMPLETE);
+	if (at) {
+		if (slot && slot->logged)
+			at = fastcgi_put_record(at, FCGI_STDERR, id, 0);
+		at = fastcgi_put_record(at, FCGI_STDOUT, id, 0);
+		out->at = fastcgi_put_end(at, id, FCGI_REQUEST_COMPLETE);
+	}
 	if (slot)
 		slot_close(state, slot);
 }

@@ -2,18 +2,18 @@
 
 void fastcgi_write_record(struct writer *out, uint8_t type, uint16_t id, size_t length)
 {
-	const uint8_t header[FCGI_HEADER_LEN] = { FCGI_VERSION_1, type, (uint8_t)(id >> 8),
-		(uint8_t)id, (uint8_t)(length >> 8), (uint8_t)length, 0, 0 };
+	uint8_t *at = write_room(out, FCGI_HEADER_LEN);
 
-	write_bytes(out, header, sizeof(header));
+	if (at)
+		out->at = fastcgi_put_record(at, type, id, length);
 }
 
 void fastcgi_write_end(struct writer *out, uint16_t id, uint8_t protocol_status)
 {
-	const uint8_t body[8] = { 0, 0, 0, 0, protocol_status };
+	uint8_t *at = write_room(out, 2 * FCGI_HEADER_LEN);
 
-	fastcgi_write_record(out, FCGI_END_REQUEST, id, sizeof(body));
-	write_bytes(out, body, sizeof(body));
+	if (at)
+		out->at = fastcgi_put_end(at, id, protocol_status);
 }
 
 bool fastcgi_take_length(struct span *in, size_t *length)

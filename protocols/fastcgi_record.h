@@ -15,10 +15,26 @@
 /* GET_VALUES must fit here: it is shown whole. Three known names need 48 bytes. */
 #define FASTCGI_VALUES_MAX 8192
 
-/* 3.3: a record's header; `length` bytes of content follow, and no padding. */
-void fastcgi_write_record(struct writer *out, uint8_t type, uint16_t id, size_t length);
+/* 3.3: a record's header; `length` bytes of content follow, and no padding. See put_bytes(). */
+static inline uint8_t *fastcgi_put_record(uint8_t *at, uint8_t type, uint16_t id, size_t length)
+{
+	const uint8_t header[FCGI_HEADER_LEN] = { FCGI_VERSION_1, type, (uint8_t)(id >> 8),
+		(uint8_t)id, (uint8_t)(length >> 8), (uint8_t)length, 0, 0 };
+
+	return put_bytes(at, header, sizeof(header));
+}
 
 /* 5.5: a whole END_REQUEST; the application's status is 0. */
+static inline uint8_t *fastcgi_put_end(uint8_t *at, uint16_t id, uint8_t protocol_status)
+{
+	const uint8_t body[8] = { 0, 0, 0, 0, protocol_status };
+
+	at = fastcgi_put_record(at, FCGI_END_REQUEST, id, sizeof(body));
+	return put_bytes(at, body, sizeof(body));
+}
+
+/* The same where a writer may be full. */
+void fastcgi_write_record(struct writer *out, uint8_t type, uint16_t id, size_t length);
 void fastcgi_write_end(struct writer *out, uint16_t id, uint8_t protocol_status);
 
 /* 3.4: a length of one byte, or of four with the top bit set. False: not all of it is there. */

@@ -1,4 +1,5 @@
 /* Answers of HTTP/1.1: the head, the framing of the body, and what follows for the connection. */
+#include "cgi.h"
 #include "http.h"
 
 void http_start_over(struct http *http)
@@ -6,63 +7,58 @@ void http_start_over(struct http *http)
 	*http = (struct http){ .phase = HTTP_START };
 }
 
-static void write_span(struct writer *out, struct span text)
-{
-	if (text.length > 0)
-		write_bytes(out, text.data, text.length);
-}
-
 /* How the body ends: RFC 9112 6.3, seen from the server. */
-static void write_framing(struct http *http, const struct reply *reply, struct writer *out)
+static uint8_t *put_framing(uint8_t *at, struct http *http, const struct reply *reply)
 {
 	bool never = reply->status < 200 || reply->status == 204 || reply->status == 304;
 
 	http->chunking = false;
 	if (never)
-		return;
+		return at;
 	if (reply->length >= 0) {
-		write_literal(out, "Content-Length: ");
-		write_decimal(out, (uint64_t)reply->length);
-		write_literal(out, "\r\n");
-	} else if (!reply->bodiless && !http->old) {
-		http->chunking = true;
-		write_literal(out, "Transfer-Encoding: chunked\r\n");
+		at = put_literal(at, "Content-Length: ");
+		at = put_decimal(at, (uint64_t)reply->length);
+		return put_literal(at, "\r\n");
 	}
+	if (reply->bodiless || http->old)
+		return at;
+	http->chunking = true;
+	return put_literal(at, "Transfer-Encoding: chunked\r\n");
 }
 
 /* A body of unknown length for HTTP/1.0 ends with the connection, whatever the client asked. */
-static void write_connection(struct http *http, const struct reply *reply, struct writer *out)
+static uint8_t *put_connection(uint8_t *at, struct http *http, const struct reply *reply)
 {
 	if (http->old && reply->length < 0 && !reply->bodiless)
 		http->keeps = false;
 	if (reply->status == 101)
-		write_literal(out, "Connection: Upgrade\r\n");
-	else if (reply->status < 200)
-		return;
-	else if (reply->close || !http->keeps)
-		write_literal(out, "Connection: close\r\n");
-	else if (http->old)
-		write_literal(out, "Connection: keep-alive\r\n");
+		return put_literal(at, "Connection: Upgrade\r\n");
+	if (reply->status < 200)
+		return at;
+	if (reply->close || !http->keeps)
+		return put_literal(at, "Connection: close\r\n");
+	return http->old ? put_literal(at, "Connection: keep-alive\r\n") : at;
 }
 
 void http_head(void *state, uint16_t id, const struct reply *reply, struct writer *out)
 {
 	struct http *http = state;
+	uint8_t *at = write_room(out, reply->fields.length + PROTOCOL_HEAD_MAX);
 
 	(void)id;
-	write_literal(out, "HTTP/1.1 ");
-	write_status(out, reply->status);
-	write_bytes(out, reply->reason, strlen(reply->reason));
-	write_literal(out, "\r\n");
-	write_span(out, reply->fields);
+	if (!at)
+		return;
+	at = put_literal(at, "HTTP/1.1 ");
+	at = cgi_put_status(at, reply->status);
+	at = put_bytes(at, reply->fields.data, reply->fields.length);
 	if (reply->date.length > 0) {
-		write_literal(out, "Date: ");
-		write_span(out, reply->date);
-		write_literal(out, "\r\n");
+		at = put_literal(at, "Date: ");
+		at = put_bytes(at, reply->date.data, reply->date.length);
+		at = put_literal(at, "\r\n");
 	}
-	write_framing(http, reply, out);
-	write_connection(http, reply, out);
-	write_literal(out, "\r\n");
+	at = put_framing(at, http, reply);
+	at = put_connection(at, http, reply);
+	out->at = put_literal(at, "\r\n");
 	if (reply->status >= 200)
 		http->expects = false;
 }

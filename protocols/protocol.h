@@ -43,7 +43,7 @@
  * end() alone, without head(), ends an exchange that gets no answer.
  *
  * Where the framing allows it the next exchange may follow; keeps() says whether the peer wants
- * that. The caller decides, tells head() with `close`, and closes after end() where it must.
+ * that. The caller tells head() with `close` where it does not, and closes after end() then.
  */
 #ifndef PROTOCOLS_PROTOCOL_H
 #define PROTOCOLS_PROTOCOL_H
@@ -130,7 +130,6 @@ static inline enum decode_result decode_bad(
 /* The head of an answer. */
 struct reply {
 	int status;
-	const char *reason; /* a token list without CR or LF */
 	struct span fields; /* "Name: value\r\n"... without framing and connection fields */
 	int64_t length;     /* bytes of the body, or -1: not known before its end */
 	bool bodiless;      /* no body may follow: HEAD, 204, 304 */
@@ -158,8 +157,8 @@ struct protocol {
 	void (*end)(void *state, uint16_t id, struct writer *out);
 
 	/*
-	 * Whether the peer takes another exchange after this one. Asked before head(), and again
-	 * after it: an answer that only a close can end takes it back.
+	 * Whether the peer takes another exchange after this one. Asked after head(): an answer
+	 * that only a close can end takes it back.
 	 */
 	bool (*keeps)(const void *state, uint16_t id);
 

@@ -3,14 +3,9 @@
 
 void write_decimal(struct writer *writer, uint64_t value)
 {
-	char digits[20]; /* of 2^64 - 1 */
-	size_t at = sizeof digits;
+	uint8_t digits[20]; /* of 2^64 - 1 */
 
-	do {
-		digits[--at] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value > 0);
-	write_bytes(writer, digits + at, sizeof digits - at);
+	write_bytes(writer, digits, (size_t)(put_decimal(digits, value) - digits));
 }
 
 bool scan_decimal(struct span text, uint64_t *value)

@@ -17,6 +17,9 @@ struct span {
 	size_t length;
 };
 
+/* Of a literal, without its NUL. */
+#define SPAN(text) ((struct span){ (const uint8_t *)(text), sizeof(text) - 1 })
+
 /* Takes `length` bytes off the front; the caller has made sure that they are there. */
 static inline const uint8_t *span_take(struct span *span, size_t length)
 {
@@ -115,17 +118,41 @@ static inline void write_bytes(struct writer *writer, const void *data, size_t l
 
 #define write_literal(writer, text) write_bytes(writer, text, sizeof(text) - 1)
 
-/* A status, three digits, and a blank. */
-static inline void write_status(struct writer *writer, int status)
-{
-	const char text[4] = { (char)('0' + status / 100), (char)('0' + status / 10 % 10),
-		(char)('0' + status % 10), ' ' };
-
-	write_bytes(writer, text, sizeof(text));
-}
-
 /* `value` in decimal digits. */
 void write_decimal(struct writer *writer, uint64_t value);
+
+/*
+ * Where to put_bytes() `most` bytes, or NULL where they may not fit: an encoder that knows how much
+ * it writes asks once. Where it has come to is the writer's new `at`.
+ */
+static inline uint8_t *write_room(struct writer *writer, size_t most)
+{
+	if ((size_t)(writer->end - writer->at) >= most)
+		return writer->at;
+	writer->overflow = true;
+	return NULL;
+}
+
+/* These return where what they put ends. */
+static inline uint8_t *put_bytes(uint8_t *at, const void *data, size_t length)
+{
+	copy_short(at, data, length);
+	return at + length;
+}
+
+#define put_literal(at, text) put_bytes(at, text, sizeof(text) - 1)
+
+/* At most 20 bytes. */
+static inline uint8_t *put_decimal(uint8_t *at, uint64_t value)
+{
+	size_t length = 1;
+
+	for (uint64_t rest = value; rest > 9; rest /= 10)
+		length++;
+	for (size_t i = length; i > 0; value /= 10)
+		at[--i] = (uint8_t)('0' + value % 10);
+	return at + length;
+}
 
 /* 1*DIGIT and nothing else, below 2^63 (RFC 3875 4.1.2, RFC 9110 8.6). */
 bool scan_decimal(struct span text, uint64_t *value);

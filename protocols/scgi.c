@@ -178,9 +178,7 @@ static void scgi_head(void *state, uint16_t id, const struct reply *reply, struc
 {
 	(void)state;
 	(void)id;
-	cgi_write_status(reply, "Status: ", out);
-	cgi_write_fields(reply, out);
-	write_literal(out, "\r\n");
+	cgi_write_head(reply, SPAN("Status: "), out);
 }
 
 static uint64_t scgi_body_left(const void *state, uint16_t id)

@@ -184,9 +184,7 @@ static void uwsgi_head(void *state, uint16_t id, const struct reply *reply, stru
 {
 	(void)state;
 	(void)id;
-	cgi_write_status(reply, "HTTP/1.1 ", out);
-	cgi_write_fields(reply, out);
-	write_literal(out, "\r\n");
+	cgi_write_head(reply, SPAN("HTTP/1.1 "), out);
 }
 
 static uint64_t uwsgi_body_left(const void *state, uint16_t id)

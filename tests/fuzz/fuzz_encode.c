@@ -448,7 +448,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; protocols[i]; i++) {
 		bool http = protocols[i] == &protocol_http;
 		struct reply reply = { .status = status,
-			.reason = "Reason",
 			.fields = { fields.data, fields.length },
 			.length = how & HOW_UNKNOWN ? -1 : (int64_t)body.all.length,
 			.bodiless = how & HOW_BODILESS,

@@ -119,7 +119,6 @@ static void answer_head(struct run *run, uint16_t id)
 	struct writer before = { frame, frame + PROTOCOL_FRAME_MAX, false };
 	struct writer after = { before.end, before.end + PROTOCOL_FRAME_MAX, false };
 	struct reply reply = { .status = 200,
-		.reason = "OK",
 		.fields = { (const uint8_t *)fields, sizeof fields - 1 },
 		.length = run->oracle->seed & 1 ? -1 : 5 };
 

@@ -150,10 +150,9 @@ static void write_piece(struct peer *peer, uint16_t id, const char *piece)
 
 Test(fastcgi_answers, answer)
 {
-	struct reply reply = { .status = 404,
-		.reason = "Not Found",
-		.fields = span_of("Content-Type: text/plain\r\n"),
-		.length = 9 };
+	struct reply reply = {
+		.status = 404, .fields = span_of("Content-Type: text/plain\r\n"), .length = 9
+	};
 	struct peer peer;
 	struct record first;
 	struct span bytes;
@@ -201,7 +200,7 @@ static void log_piece(struct peer *peer, uint16_t id, const char *line)
 /* 6.1: lines may stand anywhere; STDERR has an end only where it has a beginning. */
 Test(fastcgi_answers, logged)
 {
-	const struct reply reply = { .status = 204, .reason = "No Content", .length = -1 };
+	const struct reply reply = { .status = 204, .length = -1 };
 	struct peer peer;
 
 	peer_open(&peer);
@@ -223,9 +222,7 @@ Test(fastcgi_answers, logged)
 
 Test(fastcgi_answers, answer_without_fields_and_length)
 {
-	const struct reply reply = {
-		.status = 204, .reason = "No Content", .length = -1, .bodiless = true
-	};
+	const struct reply reply = { .status = 204, .length = -1, .bodiless = true };
 	struct peer peer;
 
 	peer_open(&peer);
@@ -239,10 +236,9 @@ Test(fastcgi_answers, answer_without_fields_and_length)
 /* HAProxy makes 302 of a status that stands before Location. */
 Test(fastcgi_answers, status_behind_location)
 {
-	const struct reply reply = { .status = 303,
-		.reason = "See Other",
-		.fields = span_of("Location: /\r\n"),
-		.length = 0 };
+	const struct reply reply = {
+		.status = 303, .fields = span_of("Location: /\r\n"), .length = 0
+	};
 	struct peer peer;
 
 	peer_open(&peer);
