@@ -33,13 +33,10 @@ struct sockaddr_storage conn_peer(const struct conn *conn)
 	return address;
 }
 
-void conn_log(const struct conn *conn, enum close_reason reason, const char *detail)
+static __attribute__((noinline)) void write_log(
+        const struct conn *conn, unsigned level, enum close_reason reason, const char *detail)
 {
-	unsigned level = close_reasons[reason].is_error ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
 	char name[SOCKET_NAME_MAX];
-
-	if (!log_wants(level))
-		return;
 	struct sockaddr_storage peer = conn_peer(conn);
 
 	socket_name((struct sockaddr *)&peer, sizeof(peer), name, sizeof(name));
@@ -49,6 +46,14 @@ void conn_log(const struct conn *conn, enum close_reason reason, const char *det
 	log_request_line(level, req ? ag_request_id(req) : NULL, "%s from %s (%s): %s%s%s",
 	        conn->listener->bound->name, name, conn->protocol ? conn->protocol->name : "auto",
 	        close_reasons[reason].text, detail ? ": " : "", detail ? detail : "");
+}
+
+void conn_log(const struct conn *conn, enum close_reason reason, const char *detail)
+{
+	unsigned level = close_reasons[reason].is_error ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
+
+	if (log_wants(level))
+		write_log(conn, level, reason, detail);
 }
 
 static void unlink_conn(struct conn *conn)
@@ -102,10 +107,11 @@ void conn_work(struct conn *conn, struct span in)
 		before = in.length;
 		conn_decode(conn, &in);
 		ran = conn_run_ready(conn);
-	} while (conn->state == CONN_OPEN && (ran || (in.length && in.length < before)));
+	} while (in.length && (ran || in.length < before) && conn->state == CONN_OPEN);
 	if (conn->deaf || (conn->closing && !conn->requests))
 		in.length = 0;
-	conn_keep_in(conn, in);
+	if (in.length || conn->in)
+		conn_keep_in(conn, in);
 	conn->busy = false;
 	conn_settle(conn);
 }
@@ -138,7 +144,7 @@ void conn_watch(struct conn *conn)
 		return;
 	if (conn->events)
 		event_del(&conn->event);
-	conn->events = (uint8_t)events;
+	conn->events = (unsigned)events;
 	event_assign(
 	        &conn->event, conn->worker->base, conn->fd, events | EV_PERSIST, on_ready, conn);
 	if (events && event_add(&conn->event, NULL) < 0)
@@ -165,7 +171,8 @@ static void tell_requests(struct conn *conn, bool broken)
 		if (req->started) {
 			request_gone(req, broken);
 		} else {
-			conn_log_end(conn, req);
+			if (conn->worker->tells)
+				conn_log_end(conn, req);
 			conn_drop_request(conn, req);
 		}
 	}
@@ -195,15 +202,32 @@ static void conn_rest(struct conn *conn)
 		conn_watch(conn);
 }
 
+/* Whether it waits for the next request and for nothing else, as behind nearly every answer. */
+static bool is_idle(const struct conn *conn)
+{
+	if (conn->state != CONN_OPEN || conn->failed || conn->closing || conn->eof ||
+	        conn->yields || !conn->served || conn->events != EV_READ)
+		return false;
+	if (conn->requests || conn->in_length || conn->out_at < conn->out_end ||
+	        conn->worker->draining)
+		return false;
+	return conn->protocol->multiplexes || !conn->protocol->body_left(conn->decoder, 1);
+}
+
 /* Brings the connection to rest after whatever has happened; it may be freed. */
 void conn_settle(struct conn *conn)
 {
+	if (is_idle(conn)) {
+		conn_wait_idle(conn);
+		return;
+	}
 	if (conn->failed && conn->state != CONN_DEAD) {
 		conn_close(conn, conn->failed, NULL);
 		return;
 	}
 	if (conn->state == CONN_DEAD) {
-		tell_requests(conn, true);
+		if (conn->requests)
+			tell_requests(conn, true);
 		if (!conn->requests)
 			conn_free(conn);
 		return;
@@ -224,26 +248,37 @@ static void drop_input(struct conn *conn)
 		conn_close(conn, CLOSE_ANSWERED, NULL);
 }
 
-static void take_input(struct conn *conn)
+/* There was nothing to be read, or no more will be. */
+static void take_nothing(struct conn *conn)
 {
-	uint32_t before = conn->in_length;
-	struct span in = conn_read_input(conn);
-
-	conn->late &= in.length && !conn->served;
-	if (in.length && conn_is_late(conn, &conn->worker->body)) {
-		conn_fail_bodies(conn, in);
-		return;
-	}
-	if (in.length) {
-		conn_moved(conn, &conn->worker->body, in.length - before);
-		conn_work(conn, in);
-		return;
-	}
+	conn->late = false;
 	if (conn->eof) {
 		conn->lingers = false;
 		tell_requests(conn, false);
 	}
 	conn_settle(conn);
+}
+
+static void take_input(struct conn *conn)
+{
+	struct deadline_list *body = &conn->worker->body;
+	uint32_t before = conn->in_length;
+	struct span in = conn_read_input(conn);
+
+	if (!in.length) {
+		take_nothing(conn);
+		return;
+	}
+	if (conn->served)
+		conn->late = false;
+	if (conn->window == body) {
+		if (conn_is_late(conn, body)) {
+			conn_fail_bodies(conn, in);
+			return;
+		}
+		conn_moved(conn, body, in.length - before);
+	}
+	conn_work(conn, in);
 }
 
 static void on_ready(evutil_socket_t fd, short what, void *argument)
@@ -293,10 +328,11 @@ size_t conn_size(const struct protocol *protocol)
 
 static struct conn *conn_new(struct listener *listener)
 {
+	const size_t zeroed = offsetof(struct conn, worker);
 	struct conn *conn = block_get(&listener->blocks, listener->conn_size);
 
 	if (conn)
-		memset(conn, 0, listener->conn_size);
+		memset((char *)conn + zeroed, 0, listener->conn_size - zeroed);
 	return conn;
 }
 

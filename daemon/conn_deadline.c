@@ -49,8 +49,20 @@ void conn_watch_deadline(struct conn *conn)
 {
 	struct deadline_list *list = deadline_now(conn);
 
-	if (list != conn->deadline.list)
+	if (list == &conn->listener->keepalive)
+		conn_wait_idle(conn);
+	else if (list != conn->deadline.list)
 		conn_wait(conn, list);
+}
+
+/* Idle since its last answer, not since the one before. */
+void conn_wait_idle(struct conn *conn)
+{
+	struct deadline_list *list = &conn->listener->keepalive;
+
+	if (list != conn->deadline.list || conn->answered)
+		conn_wait(conn, list);
+	conn->answered = false;
 }
 
 /* The body does not come, or too slowly; `in` is what has come of it. */

@@ -101,16 +101,9 @@ void conn_fail_body(struct ag_request *req, int error, int status)
 	request_body_wake(req);
 }
 
-static void take_body(struct ag_request *req, const struct wire_event *event)
+/* A piece of the body was taken, or its end; with a status it was not. */
+static void take_body(struct ag_request *req, int status)
 {
-	struct conn *conn = req->carrier;
-
-	if (event->kind == EVENT_BODY)
-		conn->worker->aged = true; /* it may go to disk */
-	int status = event->kind == EVENT_END
-	                     ? request_body_end(req)
-	                     : request_body(req, event->data.data, event->data.length);
-
 	if (status)
 		conn_fail_body(req, AG_REFUSED, status);
 }
@@ -151,7 +144,7 @@ static void take_reply(struct conn *conn, const struct wire_event *event)
 
 static void take_event(struct conn *conn, const struct wire_event *event)
 {
-	struct ag_request *req = request_of(conn, event->id);
+	struct ag_request *req;
 
 	if (event->kind == EVENT_BEGIN) {
 		req = conn_open_request(conn, event->id);
@@ -163,17 +156,20 @@ static void take_event(struct conn *conn, const struct wire_event *event)
 		take_reply(conn, event);
 		return;
 	}
-	if (event->kind == EVENT_END && req)
-		conn->whole = !conn->protocol->multiplexes;
+	req = request_of(conn, event->id);
 	if (!req)
 		return; /* what comes for an exchange that is over */
 	switch (event->kind) {
 	case EVENT_HEAD:
 		take_head(conn, req);
 		break;
-	case EVENT_BODY:
 	case EVENT_END:
-		take_body(req, event);
+		conn->whole = !conn->protocol->multiplexes;
+		take_body(req, request_body_end(req));
+		break;
+	case EVENT_BODY:
+		conn->worker->aged = true; /* it may go to disk */
+		take_body(req, request_body(req, event->data.data, event->data.length));
 		break;
 	case EVENT_ABORT:
 		abort_request(req);
@@ -242,11 +238,9 @@ static bool greet(struct conn *conn, uint8_t first)
 /* Whether decoding must wait: for a handler to read, or for an answer to be complete. */
 bool conn_is_full(const struct conn *conn)
 {
-	const struct ag_request *only = conn->requests;
-
-	if (only && only->upgraded && request_body_unread(only))
-		return true;
 	if (conn->whole || conn->deaf || conn->failed || conn->state != CONN_OPEN)
+		return true;
+	if (conn->upgraded && request_body_unread(conn->requests))
 		return true;
 	if (!conn->closing)
 		return false;
@@ -262,9 +256,9 @@ void conn_decode(struct conn *conn, struct span *in)
 
 	if (conn->unproxied && !conn_take_proxy(conn, in))
 		return;
-	if (in->length && !conn->greeted && !greet(conn, in->data[0]))
+	if (!conn->greeted && (!in->length || !greet(conn, in->data[0])))
 		return;
-	while (conn->protocol && !conn_is_full(conn)) {
+	while (!conn_is_full(conn)) {
 		enum decode_result result = conn->protocol->decode(
 		        conn->decoder, &conn->listener->limits, in, &event);
 
@@ -276,6 +270,8 @@ void conn_decode(struct conn *conn, struct span *in)
 			return;
 		}
 		take_event(conn, &event);
+		if (event.kind == EVENT_END && !in->length)
+			return; /* nothing stands behind it */
 	}
 }
 
@@ -360,24 +356,30 @@ void conn_keep_in(struct conn *conn, struct span in)
 	}
 }
 
+/* What read(2) says where it gives no bytes. */
+static struct span read_nothing(struct conn *conn, ssize_t n)
+{
+	if (n == 0)
+		conn->eof = true;
+	else if (errno != EAGAIN && errno != EINTR)
+		conn->failed = CLOSE_RESET;
+	return (struct span){ NULL, 0 };
+}
+
 /*
- * The new bytes, behind those that were kept; empty when there are none. Few go into the slack of
- * what was kept. More go into the scratch buffer, whose first half has room for the kept ones.
+ * The new bytes, behind those that were kept. Few go into the slack of what was kept. More go into
+ * the scratch buffer, whose first half has room for the kept ones.
  */
-struct span conn_read_input(struct conn *conn)
+static struct span read_behind(struct conn *conn)
 {
 	uint8_t *fresh = conn->worker->scratch + WORKER_SCRATCH;
 	size_t kept = conn->in_size < WORKER_SCRATCH ? conn->in_size : WORKER_SCRATCH;
 	size_t slack = kept > conn->in_length ? kept - conn->in_length : 0;
 	struct iovec into[] = { { conn->in + conn->in_length, slack }, { fresh, WORKER_SCRATCH } };
-	ssize_t n = slack ? readv(conn->fd, into, 2) : recv(conn->fd, fresh, WORKER_SCRATCH, 0);
+	ssize_t n = readv(conn->fd, into, 2);
 
-	if (n == 0)
-		conn->eof = true;
-	else if (n < 0 && errno != EAGAIN && errno != EINTR)
-		conn->failed = CLOSE_RESET;
 	if (n <= 0)
-		return (struct span){ NULL, 0 };
+		return read_nothing(conn, n);
 	tally_in(conn->worker, (size_t)n);
 	if ((size_t)n <= slack) {
 		conn->in_length += (uint32_t)n;
@@ -385,7 +387,19 @@ struct span conn_read_input(struct conn *conn)
 	}
 	kept = conn->in_length + slack;
 	assert(kept <= WORKER_SCRATCH); /* conn_watch reads no more behind that much */
-	if (kept)
-		memcpy(fresh - kept, conn->in, kept);
+	memcpy(fresh - kept, conn->in, kept);
 	return (struct span){ fresh - kept, (size_t)n + kept - slack };
+}
+
+struct span conn_read_input(struct conn *conn)
+{
+	if (conn->in)
+		return read_behind(conn);
+	uint8_t *fresh = conn->worker->scratch + WORKER_SCRATCH;
+	ssize_t n = recv(conn->fd, fresh, WORKER_SCRATCH, 0);
+
+	if (n <= 0)
+		return read_nothing(conn, n);
+	tally_in(conn->worker, (size_t)n);
+	return (struct span){ fresh, (size_t)n };
 }

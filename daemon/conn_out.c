@@ -178,12 +178,10 @@ static void encode_body(struct conn *conn, const struct ag_request *req, const u
 
 	while (size > 0) {
 		size_t n = size < protocol->frame_max ? size : protocol->frame_max;
-		uint8_t tail[PROTOCOL_FRAME_MAX];
-		struct writer after = { tail, tail + sizeof(tail), false };
+		struct span tail = protocol->frame(conn->decoder, req->id, n, out);
 
-		protocol->frame(conn->decoder, req->id, n, out, &after);
 		write_bytes(out, data, n);
-		write_bytes(out, tail, (size_t)(after.at - tail));
+		write_bytes(out, tail.data, tail.length);
 		data += n;
 		size -= n;
 	}
@@ -304,7 +302,8 @@ static void gate_finished(struct ag_request *req)
 {
 	struct conn *conn = req->carrier;
 
-	conn_log_end(conn, req);
+	if (conn->worker->tells)
+		conn_log_end(conn, req);
 	if (!req->over && conn->state == CONN_OPEN && !conn->failed) {
 		struct writer out = output(conn);
 
@@ -313,10 +312,9 @@ static void gate_finished(struct ag_request *req)
 		write_out(conn, &out);
 	}
 	tally_answered(conn->worker, req);
-	conn->whole = false;
+	conn->whole = conn->upgraded = false;
+	conn->answered = true;
 	conn->sent = 0;
-	if (conn->deadline.list == &conn->listener->keepalive)
-		deadline_clear(&conn->deadline); /* idle from now, not since the last time */
 	conn_body_over(conn);
 	worker_tidy(conn->worker);
 	upkeep_finished(conn->worker);
@@ -336,6 +334,7 @@ static bool gate_upgrade(struct ag_request *req)
 		return true;
 	conn->protocol->upgrade(conn->decoder, req->id);
 	conn->whole = false;
+	conn->upgraded = true;
 	req->leaving = conn->worker->draining;
 	if (!conn->busy && conn->in_length) { /* conn_work is not there to decode it */
 		request_body(req, conn->in, conn->in_length);
@@ -351,19 +350,10 @@ static bool gate_upgrade(struct ag_request *req)
 	}
 static const struct gate gates[] = { GATE("fastcgi"), GATE("scgi"), GATE("uwsgi"), GATE("http") };
 
-static const struct gate *gate_of(const struct protocol *protocol)
-{
-	for (size_t i = 0; i < sizeof(gates) / sizeof(*gates); i++)
-		if (protocols[i] == protocol)
-			return &gates[i];
-	assert(!"a gate for every protocol");
-	return NULL;
-}
-
 struct ag_request *conn_open_request(struct conn *conn, uint16_t id)
 {
 	struct ag_request *req = request_new(
-	        &conn->worker->runtime, gate_of(conn->protocol), conn, id);
+	        &conn->worker->runtime, &gates[conn->protocol->number], conn, id);
 
 	if (!req) {
 		conn->failed = CLOSE_MEMORY;

@@ -16,43 +16,49 @@ enum conn_state {
 
 struct conn {
 	struct event event;
-	struct deadline deadline;
+
+	/* zeroed from here on; what every request touches comes first */
 	struct worker *worker;
 	struct listener *listener;
 	const struct protocol *protocol; /* NULL: its first byte has not come */
-	struct conn *previous, *next;
-	struct ag_request *requests; /* open, newest first */
-	uint8_t *in;                 /* what the decoder left: `in_length` bytes at `in` */
-	uint8_t *out;                /* what the peer has not taken: from out_at to out_end */
+	struct ag_request *requests;     /* open, newest first */
+	uint8_t *in;                     /* what the decoder left: `in_length` bytes at `in` */
+	uint8_t *out;                    /* what the peer has not taken: from out_at to out_end */
 	uint32_t in_length, in_size;
 	uint32_t out_at, out_end, out_size;
-	uint32_t sent;                /* since the last turn */
+	uint32_t sent; /* since the last turn */
+	int fd;
+	unsigned state : 2;    /* enum conn_state */
+	unsigned failed : 6;   /* enum close_reason found in a handler: closed at the next chance */
+	unsigned events : 3;   /* EV_READ | EV_WRITE the loop watches */
+	unsigned busy : 1;     /* conn_work is on the way: others leave the rest to it */
+	unsigned whole : 1;    /* a request has come whole and is not answered */
+	unsigned closing : 1;  /* no other request is taken; closed when all are answered */
+	unsigned deaf : 1;     /* what comes in can't be understood any more */
+	unsigned lingers : 1;  /* ... and the peer may still be sending */
+	unsigned eof : 1;      /* the peer sends no more */
+	unsigned served : 1;   /* at least one request came */
+	unsigned answered : 1; /* ... and was answered since the deadline was set */
+	unsigned unproxied : 1; /* the PROXY header that must come first is not complete */
+	unsigned greeted : 1;   /* the first byte behind it has come */
+	unsigned yields : 1;    /* a handler gives others a turn */
+	unsigned vouched : 1;   /* a Unix peer that is one of trusted_proxies */
+	unsigned late : 1;      /* what it sent first may have waited longer than shed_after */
+	unsigned upgraded : 1;  /* its request is */
+	struct deadline deadline;
+	struct deadline_list *window; /* the list whose time and bytes count, see conn_rate.c */
 	uint32_t queued;              /* what the system held of the answer as `window` began */
 	uint32_t waited;              /* ms of `window`, before the deadline was set last */
-	struct deadline_list *window; /* the list whose time and bytes count, see conn_rate.c */
 	uint64_t moved;               /* bytes in this window */
-	int fd;
+	struct conn *previous, *next;
 	uint16_t port; /* the peer's */
 	uint8_t address[16];
 	uint8_t family; /* of the address: AF_INET, AF_INET6, AF_UNIX */
-	uint8_t state;
-	uint8_t events;     /* EV_READ | EV_WRITE the loop watches */
-	uint8_t first;      /* the first byte that came */
-	uint8_t failed;     /* enum close_reason found in a handler: closed at the next chance */
-	bool busy : 1;      /* conn_work is on the way: others leave the rest to it */
-	bool whole : 1;     /* a request has come whole and is not answered */
-	bool closing : 1;   /* no other request is taken; closed when all are answered */
-	bool deaf : 1;      /* what comes in can't be understood any more */
-	bool lingers : 1;   /* ... and the peer may still be sending */
-	bool eof : 1;       /* the peer sends no more */
-	bool served : 1;    /* at least one request came */
-	bool unproxied : 1; /* the PROXY header that must come first is not complete */
-	bool greeted : 1;   /* the first byte behind it has come */
-	bool yields : 1;    /* a handler gives others a turn */
-	bool vouched : 1;   /* a Unix peer that is one of trusted_proxies */
-	bool late : 1;      /* what it sent first may have waited longer than shed_after */
+	uint8_t first;  /* the first byte that came */
 	alignas(8) unsigned char decoder[];
 };
+
+_Static_assert(CLOSE_REASON_COUNT <= 64, "conn.failed holds each");
 
 /* ---- conn.c: how it lives and ends ---- */
 
@@ -76,7 +82,7 @@ struct sockaddr_storage conn_peer(const struct conn *conn);
 
 /* ---- conn_log.c: what the logs say of its requests ---- */
 
-/* The request is over: once for each. */
+/* The request is over: once for each, where worker->tells. */
 void conn_log_end(const struct conn *conn, struct ag_request *req);
 
 /* ---- conn_in.c: from bytes to requests ---- */
@@ -106,6 +112,9 @@ void conn_fail_body(struct ag_request *req, int error, int status);
 
 /* Sets the deadline that fits what it waits for now. */
 void conn_watch_deadline(struct conn *conn);
+
+/* Waits for the next request, and for nothing else. */
+void conn_wait_idle(struct conn *conn);
 
 /* Whether some of a request's head has come, but not all. */
 bool conn_head_begun(const struct conn *conn);

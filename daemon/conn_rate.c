@@ -29,21 +29,27 @@ static uint64_t elapsed(const struct conn *conn)
 	return now > set ? now - set : 0;
 }
 
-void conn_wait(struct conn *conn, struct deadline_list *list)
+/* The window ends, or goes on, where `list` is waited for from now on. */
+static __attribute__((noinline)) void turn_window(struct conn *conn, struct deadline_list *list)
 {
 	struct worker *worker = conn->worker;
 
 	conn->waited += (uint32_t)elapsed(conn);
-	if (!list) {
-		deadline_clear(&conn->deadline);
+	if (!list || (list == conn->window && list != &worker->write))
 		return;
-	}
-	if (list != conn->window || list == &worker->write) {
-		conn->window = list;
-		conn->moved = conn->waited = 0;
-		conn->queued = list == &worker->write ? system_holds(conn) : 0;
-	}
-	deadline_set(&worker->clock, &conn->deadline, list);
+	conn->window = list->quota ? list : NULL;
+	conn->moved = conn->waited = 0;
+	conn->queued = list == &worker->write ? system_holds(conn) : 0;
+}
+
+void conn_wait(struct conn *conn, struct deadline_list *list)
+{
+	if (conn->window || (list && list->quota))
+		turn_window(conn, list);
+	if (list)
+		deadline_set(&conn->worker->clock, &conn->deadline, list);
+	else
+		deadline_clear(&conn->deadline);
 }
 
 void conn_moved(struct conn *conn, struct deadline_list *list, size_t bytes)
@@ -66,10 +72,11 @@ bool conn_is_late(const struct conn *conn, const struct deadline_list *list)
 
 void conn_body_over(struct conn *conn)
 {
+	if (conn->window != &conn->worker->body)
+		return;
+	conn->window = NULL;
 	if (conn->deadline.list == &conn->worker->body)
 		deadline_clear(&conn->deadline);
-	if (conn->window == &conn->worker->body)
-		conn->window = NULL;
 }
 
 uint64_t conn_taken(const struct conn *conn)

@@ -197,13 +197,10 @@ enum refusal tally_refusal(const struct ag_request *req, int status)
 void tally_request(struct worker *worker, const struct protocol *protocol, struct ag_request *req)
 {
 	struct counters *counters = &worker->slot->counters;
-	size_t gate = 0;
 
-	while (protocols[gate] != protocol)
-		gate++;
 	req->handled = true;
 	count_up(&counters->requests, 1);
-	count_up(&counters->by_gate[gate], 1);
+	count_up(&counters->by_gate[protocol->number], 1);
 	add(&worker->slot->in_flight, 1);
 }
 

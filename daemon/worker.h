@@ -59,6 +59,7 @@ struct worker {
 	struct conn *conns; /* all of them */
 	size_t conn_count;
 	struct access *access; /* NULL: none is kept */
+	bool tells;            /* a request's end may be a line of either log */
 	struct deadlines clock;
 	struct deadline_list header, body, write, linger, first, leave, calm;
 	struct event tidy, resume, cut, control, signals[3];

@@ -17,10 +17,12 @@ bool worker_start_logs(struct worker *worker)
 		runtime->seed = request_clock() << 16 | (uint16_t)getpid();
 	runtime->seed &= (UINT64_C(1) << 48) - 1;
 	runtime->timed = config->debug || config->log.slow;
+	worker->tells = config->debug || config->log.slow;
 	log_count(&worker->slot->counters.log_dropped);
 	if (log_access_sink()->kind == LOG_OFF)
 		return true;
 	worker->access = access_new(&config->log, worker->base);
+	worker->tells = true;
 	runtime->timed |= worker->access && access_is_timed(worker->access);
 	return worker->access;
 }

@@ -41,8 +41,7 @@ uint8_t *cgi_put_status(uint8_t *at, int status);
 uint8_t *cgi_put_fields(uint8_t *at, const struct reply *reply);
 
 /* For protocols without framing and with one exchange for each connection. */
-void cgi_no_frame(
-        void *state, uint16_t id, size_t length, struct writer *before, struct writer *after);
+struct span cgi_no_frame(void *state, uint16_t id, size_t length, struct writer *out);
 void cgi_no_end(void *state, uint16_t id, struct writer *out);
 bool cgi_never_keeps(const void *state, uint16_t id);
 

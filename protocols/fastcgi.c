@@ -418,12 +418,11 @@ static void fastcgi_head(void *state, uint16_t id, const struct reply *reply, st
 	out->at = at;
 }
 
-static void fastcgi_frame(
-        void *state, uint16_t id, size_t length, struct writer *before, struct writer *after)
+static struct span fastcgi_frame(void *state, uint16_t id, size_t length, struct writer *out)
 {
 	(void)state;
-	(void)after;
-	fastcgi_write_record(before, FCGI_STDOUT, id, length);
+	fastcgi_write_record(out, FCGI_STDOUT, id, length);
+	return (struct span){ NULL, 0 };
 }
 
 /* A whole record each, so that a gateway that logs by records has it in one piece. */
@@ -481,6 +480,7 @@ static uint64_t fastcgi_body_left(const void *state, uint16_t id)
 const struct protocol protocol_fastcgi = {
 	.name = "fastcgi",
 	.pass = "fastcgi_pass",
+	.number = 0,
 	.multiplexes = true,
 	.state_size = sizeof(struct fastcgi),
 	.frame_max = 65528, /* the largest multiple of 8 that a record holds */

@@ -444,6 +444,7 @@ static enum decode_result http_decode(
 const struct protocol protocol_http = {
 	.name = "http",
 	.pass = "proxy_pass",
+	.number = 3,
 	.direct = true,
 	.multiplexes = false,
 	.state_size = sizeof(struct http),

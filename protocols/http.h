@@ -141,8 +141,7 @@ void http_start_over(struct http *http);
 
 /* The encoder's: see struct protocol. */
 void http_head(void *state, uint16_t id, const struct reply *reply, struct writer *out);
-void http_frame(
-        void *state, uint16_t id, size_t length, struct writer *before, struct writer *after);
+struct span http_frame(void *state, uint16_t id, size_t length, struct writer *out);
 void http_end(void *state, uint16_t id, struct writer *out);
 bool http_keeps(const void *state, uint16_t id);
 uint64_t http_body_left(const void *state, uint16_t id);

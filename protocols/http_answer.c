@@ -64,8 +64,7 @@ void http_head(void *state, uint16_t id, const struct reply *reply, struct write
 }
 
 /* A piece of the body as a chunk; one of no bytes would end it. */
-void http_frame(
-        void *state, uint16_t id, size_t length, struct writer *before, struct writer *after)
+struct span http_frame(void *state, uint16_t id, size_t length, struct writer *out)
 {
 	static const char digits[] = "0123456789abcdef";
 	const struct http *http = state;
@@ -74,12 +73,12 @@ void http_frame(
 
 	(void)id;
 	if (!http->chunking || length == 0)
-		return;
+		return (struct span){ NULL, 0 };
 	for (; length > 0; length >>= 4)
 		hex[--at] = digits[length & 15];
-	write_bytes(before, hex + at, sizeof hex - at);
-	write_literal(before, "\r\n");
-	write_literal(after, "\r\n");
+	write_bytes(out, hex + at, sizeof hex - at);
+	write_literal(out, "\r\n");
+	return SPAN("\r\n");
 }
 
 /* What the peer still sends of the request comes as events yet, and as END. */

@@ -36,7 +36,7 @@
  * on the wire:
  *
  *	head()  the status and the header fields
- *	frame() before and after each piece of the body; `pieces` of at most `frame_max` bytes
+ *	frame() before each piece of the body; `pieces` of at most `frame_max` bytes
  *	end()   what closes the answer; the decoder forgets the exchange: what the peer still sends
  *	        for it is passed over where the protocol can tell, and its id may be used again
  *
@@ -140,6 +140,7 @@ struct reply {
 struct protocol {
 	const char *name;  /* as configured: "fastcgi" */
 	const char *pass;  /* nginx's directive for it */
+	unsigned number;   /* its place in protocols[] */
 	bool direct;       /* the peer speaks for itself: REMOTE_ADDR is its address */
 	bool multiplexes;  /* several exchanges may be open at a time */
 	size_t state_size; /* bytes of decoder state */
@@ -152,8 +153,8 @@ struct protocol {
 	        struct wire_event *event);
 
 	void (*head)(void *state, uint16_t id, const struct reply *reply, struct writer *out);
-	void (*frame)(void *state, uint16_t id, size_t length, struct writer *before,
-	        struct writer *after);
+	/* what stands before a piece of `length` bytes; returns what stands behind it */
+	struct span (*frame)(void *state, uint16_t id, size_t length, struct writer *out);
 	void (*end)(void *state, uint16_t id, struct writer *out);
 
 	/*

@@ -202,6 +202,7 @@ static void scgi_upgrade(void *state, uint16_t id)
 const struct protocol protocol_scgi = {
 	.name = "scgi",
 	.pass = "scgi_pass",
+	.number = 1,
 	.state_size = sizeof(struct scgi),
 	.frame_max = 1 << 20,
 	.sniff = scgi_sniff,

@@ -208,6 +208,7 @@ static void uwsgi_upgrade(void *state, uint16_t id)
 const struct protocol protocol_uwsgi = {
 	.name = "uwsgi",
 	.pass = "uwsgi_pass",
+	.number = 2,
 	.state_size = sizeof(struct uwsgi),
 	.frame_max = 1 << 20,
 	.sniff = uwsgi_sniff,

@@ -338,15 +338,16 @@ static void put(struct wire *wire, struct writer *out, const uint8_t *from)
 static void put_piece(const struct protocol *protocol, void *state, uint16_t id, struct span piece,
         struct wire *wire)
 {
-	uint8_t room[2][PROTOCOL_FRAME_MAX];
-	struct writer before = { room[0], room[0] + PROTOCOL_FRAME_MAX, false };
-	struct writer after = { room[1], room[1] + PROTOCOL_FRAME_MAX, false };
+	uint8_t room[PROTOCOL_FRAME_MAX];
+	struct writer before = { room, room + sizeof room, false };
+	struct span tail = protocol->frame(state, id, piece.length, &before);
 
-	protocol->frame(state, id, piece.length, &before, &after);
-	put(wire, &before, room[0]);
+	put(wire, &before, room);
 	memcpy(wire->data + wire->length, piece.data, piece.length);
 	wire->length += piece.length;
-	put(wire, &after, room[1]);
+	if (tail.length)
+		memcpy(wire->data + wire->length, tail.data, tail.length);
+	wire->length += tail.length;
 }
 
 /* A line for the gateway's log, where the protocol can tell it. */

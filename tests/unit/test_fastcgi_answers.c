@@ -140,12 +140,10 @@ static struct span written(const struct peer *peer)
 
 static void write_piece(struct peer *peer, uint16_t id, const char *piece)
 {
-	uint8_t after[PROTOCOL_FRAME_MAX];
-	struct writer behind = { after, after + sizeof after, false };
+	struct span tail = protocol_fastcgi.frame(peer->state, id, strlen(piece), &peer->writer);
 
-	protocol_fastcgi.frame(peer->state, id, strlen(piece), &peer->writer, &behind);
 	write_bytes(&peer->writer, piece, strlen(piece));
-	write_bytes(&peer->writer, after, (size_t)(behind.at - after));
+	write_bytes(&peer->writer, tail.data, tail.length);
 }
 
 Test(fastcgi_answers, answer)

@@ -38,12 +38,10 @@ static void answer(struct peer *peer, const struct reply *reply, const char *bod
 	protocol_http.head(peer->state, 1, reply, out);
 	for (size_t at = 0; body && at < strlen(body); at += half) {
 		size_t piece = strlen(body) - at < half ? strlen(body) - at : half;
-		char after[PROTOCOL_FRAME_MAX];
-		struct writer behind = { (uint8_t *)after, (uint8_t *)after + sizeof after, false };
+		struct span tail = protocol_http.frame(peer->state, 1, piece, out);
 
-		protocol_http.frame(peer->state, 1, piece, out, &behind);
 		write_bytes(out, body + at, piece);
-		write_bytes(out, after, (size_t)(behind.at - (uint8_t *)after));
+		write_bytes(out, tail.data, tail.length);
 	}
 	protocol_http.end(peer->state, 1, out);
 }
@@ -146,7 +144,7 @@ Test(http_answers, empty_frame)
 	peer_open(&peer, GET HOST "\r\n");
 	protocol_http.head(peer.state, 1, &reply, &peer.writer);
 	before = peer.writer.at;
-	protocol_http.frame(peer.state, 1, 0, &peer.writer, &peer.writer);
+	protocol_http.frame(peer.state, 1, 0, &peer.writer);
 	cr_expect_eq(peer.writer.at, before);
 	peer_close(&peer);
 }

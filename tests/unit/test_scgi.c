@@ -138,7 +138,7 @@ static void expect_head(const struct reply *reply, const char *expected)
 
 	decoding_prepare(&protocol_scgi, state, BYTES(EMPTY));
 	protocol_scgi.head(state, 1, reply, &writer);
-	protocol_scgi.frame(state, 1, 5, &writer, &writer);
+	protocol_scgi.frame(state, 1, 5, &writer);
 	protocol_scgi.end(state, 1, &writer);
 	cr_expect_str_eq(text, expected);
 	cr_expect(!protocol_scgi.keeps(state, 1));

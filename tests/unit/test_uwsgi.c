@@ -136,7 +136,7 @@ static void expect_head(const struct reply *reply, const char *expected)
 
 	decoding_prepare(&protocol_uwsgi, state, BYTES(PACKET("\0", "\7") ABC));
 	protocol_uwsgi.head(state, 1, reply, &writer);
-	protocol_uwsgi.frame(state, 1, 5, &writer, &writer);
+	protocol_uwsgi.frame(state, 1, 5, &writer);
 	protocol_uwsgi.end(state, 1, &writer);
 	cr_expect_str_eq(text, expected);
 	cr_expect(!protocol_uwsgi.keeps(state, 1));
@@ -199,4 +199,6 @@ Test(uwsgi, among_the_others)
 		cr_expect_eq(protocol, rows[i].name ? protocol_find(rows[i].name) : NULL);
 	}
 	cr_expect_null(protocol_find("fcgi"));
+	for (unsigned i = 0; protocols[i]; i++)
+		cr_expect_eq(protocols[i]->number, i, "%s", protocols[i]->name);
 }
