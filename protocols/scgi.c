@@ -103,11 +103,36 @@ static bool take_pair(struct scgi *scgi, struct span *in, size_t available, stru
 	return true;
 }
 
+/* Takes the pairs that are whole, up to one that is not as it must be. */
+static void take_whole_pairs(struct scgi *scgi, struct span *in, struct wire_event *event)
+{
+	size_t available = in->length < scgi->left ? in->length : (size_t)scgi->left;
+	const uint8_t *at = in->data, *end = at + available;
+	struct pair *pair = event->pairs, *last = pair + EVENT_PAIRS;
+
+	for (; pair < last; pair++) {
+		const uint8_t *name = scan_nul(at, end);
+		const uint8_t *value = name < end ? scan_nul(name + 1, end) : end;
+
+		if (value == end)
+			break;
+		*pair = pair_of(at, (size_t)(name - at), name + 1, (size_t)(value - name - 1));
+		if (!note_pair(scgi, pair))
+			break;
+		at = value + 1;
+	}
+	event->count = (unsigned)(pair - event->pairs);
+	scgi->left -= (uint64_t)(at - in->data);
+	span_take(in, (size_t)(at - in->data));
+}
+
 static enum decode_result decode_pairs(struct scgi *scgi, struct span *in, struct wire_event *event)
 {
 	const uint8_t *begin = in->data;
 
 	event->count = 0;
+	if (!scgi->looked)
+		take_whole_pairs(scgi, in, event);
 	while (scgi->left && event->count < EVENT_PAIRS) {
 		size_t available = in->length < scgi->left ? in->length : (size_t)scgi->left;
 		struct pair *pair = &event->pairs[event->count];
