@@ -156,7 +156,7 @@ struct var *env_append(struct env *env, size_t name_length, size_t value_length)
 		return NULL;
 	if (name_length > UINT16_MAX || value_length > UINT32_MAX)
 		return NULL;
-	char *text = arena_text(env->arena, name_length + value_length + 2);
+	char *text = arena_text(env->arena, name_length + value_length + 2 + ENV_SLACK);
 
 	if (!text)
 		return NULL;

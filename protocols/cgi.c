@@ -18,7 +18,7 @@ static bool is_field(const struct var *var)
 /* Blanks around a field's value are not part of it (RFC 9110 5.5); some gateways pass them on. */
 static void trim_value(struct var *var)
 {
-	char *value = env_value(var);
+	char *value = var->value;
 	struct span trimmed = scan_trim((struct span){ (uint8_t *)value, var->value_length });
 
 	if (trimmed.length == var->value_length)
@@ -56,7 +56,7 @@ static struct verdict look_closely(struct var *var)
 {
 	struct verdict verdict = var->id ? fine : check_name(var);
 
-	if (!verdict.status)
+	if (!verdict.status && scan_has_upto('\x1f', var->value, var->value_length))
 		verdict = check_value(var);
 	if (!verdict.status && is_field(var))
 		trim_value(var);
@@ -67,21 +67,22 @@ static const char too_large[] = "more or larger variables than limits.variables 
 
 /*
  * Fills the entry of a variable whose value is in its place, with room for a name before it. True:
- * it is good. A known name is, and so is a value without control bytes and blanks.
+ * it is good. A known name is, and so is a value without control bytes and blanks. That is read
+ * before anything is written there: a processor waits for bytes that it has written in part.
  */
 static inline bool enter(struct env *env, struct var *var, const struct pair *pair, char *value)
 {
 	size_t length = pair->value.length;
+	bool good = pair->id && !scan_has_upto(' ', value, length);
 
 	value[length] = '\0';
 	*var = (struct var){ .value = value,
 		.value_length = (uint32_t)length,
 		.name_length = (uint16_t)pair->name.length,
 		.id = (uint8_t)pair->id };
-	if (!pair->id)
-		return false;
-	env_note(env, var);
-	return !scan_has_blank(value, length);
+	if (pair->id)
+		env_note(env, var);
+	return good;
 }
 
 /* What is to be looked at more closely; a name without a number goes before the value. */

@@ -45,7 +45,7 @@ static const struct {
 	const char *name, *value;
 } values[] = {
 	{ FCGI_MAX_CONNS, "1024" },
-	{ FCGI_MAX_REQS, "16" },
+	{ FCGI_MAX_REQS, "10" },
 	{ FCGI_MPXS_CONNS, "1" },
 };
 #define VALUE_COUNT (sizeof(values) / sizeof(*values))

@@ -10,7 +10,7 @@
 #include "protocol.h"
 
 /* Exchanges open on one connection; what GET_VALUES tells as FCGI_MAX_REQS. */
-#define FASTCGI_OPEN_MAX 16
+#define FASTCGI_OPEN_MAX 10
 
 /* GET_VALUES must fit here: it is shown whole. Three known names need 48 bytes. */
 #define FASTCGI_VALUES_MAX 8192

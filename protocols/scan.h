@@ -53,12 +53,12 @@ static inline uint32_t read_u32be(const uint8_t *at)
 }
 
 /*
- * Whether a blank or a control byte, 0 to 0x20, is among these. The memory must be readable for 15
- * bytes behind them.
+ * Whether a byte from 0 to `most` is among these. The memory must be readable for 15 bytes behind
+ * them.
  */
-static inline bool scan_has_blank(const char *text, size_t length)
+static inline bool scan_has_upto(char most, const char *text, size_t length)
 {
-	const __m128i last = _mm_set1_epi8(' ');
+	const __m128i last = _mm_set1_epi8(most);
 	unsigned found = 0;
 
 	for (;; text += 16, length -= 16) {
@@ -72,20 +72,43 @@ static inline bool scan_has_blank(const char *text, size_t length)
 	}
 }
 
-/* The first NUL of these, or their end. */
-static inline const uint8_t *scan_nul(const uint8_t *at, const uint8_t *end)
-{
-	for (; end - at >= 16; at += 16) {
-		__m128i bytes = _mm_loadu_si128((const __m128i *)at);
-		unsigned nuls = (unsigned)_mm_movemask_epi8(
-		        _mm_cmpeq_epi8(bytes, _mm_setzero_si128()));
+/* NULs one after the other: of the sixteen bytes at `at`, bit i of `found` is one not told yet. */
+struct nuls {
+	const uint8_t *at, *end;
+	unsigned found;
+};
 
-		if (nuls)
-			return at + __builtin_ctz(nuls);
+/* Of at most sixteen bytes those that are NUL: bit i for at[i]. */
+static inline unsigned nuls_among(const uint8_t *at, const uint8_t *end)
+{
+	unsigned found = 0;
+
+	if (end - at >= 16)
+		return (unsigned)_mm_movemask_epi8(
+		        _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)at), _mm_setzero_si128()));
+	for (unsigned i = 0; i < end - at; i++)
+		found |= (unsigned)!at[i] << i;
+	return found;
+}
+
+static inline struct nuls nuls_of(const uint8_t *at, const uint8_t *end)
+{
+	return (struct nuls){ at, end, nuls_among(at, end) };
+}
+
+/* The next one, or NULL. */
+static inline const uint8_t *nuls_next(struct nuls *nuls)
+{
+	while (!nuls->found) {
+		if (nuls->end - nuls->at <= 16)
+			return NULL;
+		nuls->at += 16;
+		nuls->found = nuls_among(nuls->at, nuls->end);
 	}
-	while (at < end && *at)
-		at++;
-	return at;
+	const uint8_t *next = nuls->at + __builtin_ctz(nuls->found);
+
+	nuls->found &= nuls->found - 1;
+	return next;
 }
 
 /* grammar_unplain and grammar_unfit of what is at `text`, for find_byte. */

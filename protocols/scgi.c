@@ -74,12 +74,12 @@ static bool note_pair(struct scgi *scgi, const struct pair *pair)
  */
 static bool find_end(struct scgi *scgi, const uint8_t *data, size_t available, size_t *end)
 {
-	const uint8_t *nul = scan_nul(data + scgi->looked, data + available);
-	bool found = nul < data + available;
+	struct nuls nuls = nuls_of(data + scgi->looked, data + available);
+	const uint8_t *nul = nuls_next(&nuls);
 
-	*end = (size_t)(nul - data);
-	scgi->looked = (uint32_t)*end + found;
-	return found;
+	*end = nul ? (size_t)(nul - data) : available;
+	scgi->looked = (uint32_t)*end + (nul != NULL);
+	return nul;
 }
 
 /* Takes one pair off the front. False where its end is not there. */
@@ -110,11 +110,12 @@ static void take_whole_pairs(struct scgi *scgi, struct span *in, struct wire_eve
 	const uint8_t *at = in->data, *end = at + available;
 	struct pair *pair = event->pairs, *last = pair + EVENT_PAIRS;
 
-	for (; pair < last; pair++) {
-		const uint8_t *name = scan_nul(at, end);
-		const uint8_t *value = name < end ? scan_nul(name + 1, end) : end;
+	struct nuls nuls = nuls_of(at, end);
 
-		if (value == end)
+	for (; pair < last; pair++) {
+		const uint8_t *name = nuls_next(&nuls), *value = name ? nuls_next(&nuls) : NULL;
+
+		if (!value)
 			break;
 		*pair = pair_of(at, (size_t)(name - at), name + 1, (size_t)(value - name - 1));
 		if (!note_pair(scgi, pair))

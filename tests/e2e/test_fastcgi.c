@@ -14,7 +14,7 @@
 SUITE(fastcgi_e2e);
 
 #define APP      DAEMON_APPS "gateway_log.so"
-#define OPEN_MAX 16 /* exchanges on a connection */
+#define OPEN_MAX 10 /* exchanges on a connection */
 
 static void start(struct daemon *daemon)
 {

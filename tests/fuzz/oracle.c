@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define OPEN_MAX    64   /* exchanges that may be open at a time; fastcgi.c has 16 */
+#define OPEN_MAX    64   /* exchanges that may be open at a time; fastcgi.c has 10 */
 #define VALUES_MAX  8192 /* bytes that fastcgi.c may leave unread beside a header */
 #define FIELDS_ROOM 64
 

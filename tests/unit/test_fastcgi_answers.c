@@ -11,15 +11,15 @@ SUITE(fastcgi_answers);
  * for them is passed over, and the others go on. */
 Test(fastcgi_answers, overloaded)
 {
-	static const char rest[] = PARAMS("\21", "\5") PAIR PARAMS("\21", "\0")
-	        STDIN("\21", "\1") "x" STDIN("\21", "\0") ABORT("\21") OPEN("\22") OPEN("\21")
-	                PARAMS("\20", "\0") STDIN("\20", "\0") OPEN("\21") PARAMS("\21", "\0");
+	static const char rest[] = PARAMS("\13", "\5") PAIR PARAMS("\13", "\0")
+	        STDIN("\13", "\1") "x" STDIN("\13", "\0") ABORT("\13") OPEN("\14") OPEN("\13")
+	                PARAMS("\12", "\0") STDIN("\12", "\0") OPEN("\13") PARAMS("\13", "\0");
 	static const char wanted[] =
-	        "16 begin responder\n" OVERLOADED("11") "\n" OVERLOADED("12") "\n" OVERLOADED(
-	                "11") "\n16 head\n16 end\n17 begin responder\n17 head\nmore\n";
-	char bytes[17 * 16 + sizeof rest - 1];
+	        "10 begin responder\n" OVERLOADED("0b") "\n" OVERLOADED("0c") "\n" OVERLOADED(
+	                "0b") "\n10 head\n10 end\n11 begin responder\n11 head\nmore\n";
+	char bytes[11 * 16 + sizeof rest - 1];
 
-	for (size_t i = 0; i < 17; i++) {
+	for (size_t i = 0; i < 11; i++) {
 		memcpy(bytes + i * 16, OPEN("\1"), 16);
 		bytes[i * 16 + 3] = (char)(i + 1);
 	}
