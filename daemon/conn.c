@@ -214,13 +214,9 @@ static bool is_idle(const struct conn *conn)
 	return conn->protocol->multiplexes || !conn->protocol->body_left(conn->decoder, 1);
 }
 
-/* Brings the connection to rest after whatever has happened; it may be freed. */
-void conn_settle(struct conn *conn)
+/* The same where it does not wait, or for something else. */
+static __attribute__((noinline)) void settle(struct conn *conn)
 {
-	if (is_idle(conn)) {
-		conn_wait_idle(conn);
-		return;
-	}
 	if (conn->failed && conn->state != CONN_DEAD) {
 		conn_close(conn, conn->failed, NULL);
 		return;
@@ -236,6 +232,15 @@ void conn_settle(struct conn *conn)
 		conn_rest(conn);
 	else
 		conn_watch(conn);
+}
+
+/* Brings the connection to rest after whatever has happened; it may be freed. */
+void conn_settle(struct conn *conn)
+{
+	if (is_idle(conn))
+		conn_wait_idle(conn);
+	else
+		settle(conn);
 }
 
 static void drop_input(struct conn *conn)

@@ -142,23 +142,17 @@ static void take_reply(struct conn *conn, const struct wire_event *event)
 		conn->closing = conn->lingers = true;
 }
 
-static void take_event(struct conn *conn, const struct wire_event *event)
+static void take_begin(struct conn *conn, const struct wire_event *event)
 {
-	struct ag_request *req;
+	struct ag_request *req = conn_open_request(conn, event->id);
 
-	if (event->kind == EVENT_BEGIN) {
-		req = conn_open_request(conn, event->id);
-		if (req)
-			req->authorizer = event->role == ROLE_AUTHORIZER;
-		return;
-	}
-	if (event->kind == EVENT_REPLY) {
-		take_reply(conn, event);
-		return;
-	}
-	req = request_of(conn, event->id);
-	if (!req)
-		return; /* what comes for an exchange that is over */
+	if (req)
+		req->authorizer = event->role == ROLE_AUTHORIZER;
+}
+
+/* An event of an exchange that is open. */
+static void take_event_of(struct conn *conn, struct ag_request *req, const struct wire_event *event)
+{
 	switch (event->kind) {
 	case EVENT_HEAD:
 		take_head(conn, req);
@@ -180,6 +174,20 @@ static void take_event(struct conn *conn, const struct wire_event *event)
 	default:
 		take_variables(conn, req, event);
 	}
+}
+
+static void take_event(struct conn *conn, const struct wire_event *event)
+{
+	if (event->kind == EVENT_BEGIN) {
+		take_begin(conn, event);
+		return;
+	}
+	struct ag_request *req = request_of(conn, event->id);
+
+	if (event->kind == EVENT_REPLY)
+		take_reply(conn, event);
+	else if (req) /* or what comes for an exchange that is over */
+		take_event_of(conn, req, event);
 }
 
 /* A peer that speaks something else is a mistake in somebody's configuration: says how to mend it.
@@ -235,8 +243,8 @@ static bool greet(struct conn *conn, uint8_t first)
 	return false;
 }
 
-/* Whether decoding must wait: for a handler to read, or for an answer to be complete. */
-bool conn_is_full(const struct conn *conn)
+/* The same of a connection that is not as usual. */
+static __attribute__((noinline)) bool is_full(const struct conn *conn)
 {
 	if (conn->whole || conn->deaf || conn->failed || conn->state != CONN_OPEN)
 		return true;
@@ -248,6 +256,15 @@ bool conn_is_full(const struct conn *conn)
 		if (!req->body_ended && !req->body_error)
 			return false;
 	return true;
+}
+
+/* Whether decoding must wait: for a handler to read, or for an answer to be complete. */
+bool conn_is_full(const struct conn *conn)
+{
+	bool usual = !conn->whole && !conn->deaf && !conn->failed && conn->state == CONN_OPEN &&
+	             !conn->upgraded && !conn->closing;
+
+	return !usual && is_full(conn);
 }
 
 void conn_decode(struct conn *conn, struct span *in)
@@ -370,7 +387,7 @@ static struct span read_nothing(struct conn *conn, ssize_t n)
  * The new bytes, behind those that were kept. Few go into the slack of what was kept. More go into
  * the scratch buffer, whose first half has room for the kept ones.
  */
-static struct span read_behind(struct conn *conn)
+static __attribute__((noinline)) struct span read_behind(struct conn *conn)
 {
 	uint8_t *fresh = conn->worker->scratch + WORKER_SCRATCH;
 	size_t kept = conn->in_size < WORKER_SCRATCH ? conn->in_size : WORKER_SCRATCH;

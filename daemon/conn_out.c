@@ -181,7 +181,8 @@ static void encode_body(struct conn *conn, const struct ag_request *req, const u
 		struct span tail = protocol->frame(conn->decoder, req->id, n, out);
 
 		write_bytes(out, data, n);
-		write_bytes(out, tail.data, tail.length);
+		if (tail.length)
+			write_bytes(out, tail.data, tail.length);
 		data += n;
 		size -= n;
 	}
@@ -195,21 +196,28 @@ static bool is_front(const struct ag_request *req, const char *name)
 	return software && strncmp(env_value(software), name, strlen(name)) == 0;
 }
 
+/* The same where no other exchange follows on the connection. */
+static __attribute__((noinline)) void encode_last_end(
+        struct conn *conn, struct ag_request *req, struct writer *out)
+{
+	const struct protocol *protocol = conn->protocol;
+	bool kept = protocol->keeps(conn->decoder, req->id);
+
+	conn->closing = true;
+	if (req->cut_short && !protocol->multiplexes)
+		return;
+	protocol->end(conn->decoder, req->id, out);
+	if (kept && protocol->bye && !conn->requests->next && is_front(req, "nginx"))
+		protocol->bye(out);
+}
+
 static void encode_end(struct conn *conn, struct ag_request *req, struct writer *out)
 {
 	req->over = true;
-	if (req->cut_short) {
-		conn->closing = true;
-		if (!conn->protocol->multiplexes)
-			return;
-	}
-	const struct protocol *protocol = conn->protocol;
-	bool says_bye = conn->closing && protocol->bye && !conn->requests->next &&
-	                protocol->keeps(conn->decoder, req->id) && is_front(req, "nginx");
-
-	protocol->end(conn->decoder, req->id, out);
-	if (says_bye)
-		protocol->bye(out);
+	if (conn->closing || req->cut_short)
+		encode_last_end(conn, req, out);
+	else
+		conn->protocol->end(conn->decoder, req->id, out);
 }
 
 static int gate_send(
@@ -231,8 +239,10 @@ static int gate_send(
 		return AG_GONE;
 	if (conn->out_end - conn->out_at > HIGH_WATER)
 		return 1;
-	conn->yields = conn->sent > TURN && !end;
-	return conn->yields;
+	if (end || conn->sent <= TURN)
+		return 0;
+	conn->yields = true;
+	return 1;
 }
 
 /* A handler suspends; on its stack, so nothing may end here. */

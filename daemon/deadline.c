@@ -15,7 +15,7 @@ void deadlines_tick(struct deadlines *clock)
 	clock->now = ms > clock->now ? ms : clock->now;
 }
 
-static void arm(struct deadlines *clock, uint64_t due)
+static __attribute__((noinline)) void arm(struct deadlines *clock, uint64_t due)
 {
 	uint64_t wait = due > clock->now ? due - clock->now : 0;
 	struct timeval after = { (time_t)(wait / 1000), (suseconds_t)(wait % 1000 * 1000) };
