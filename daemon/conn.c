@@ -79,6 +79,43 @@ static void conn_free(struct conn *conn)
 	worker_conn_closed(listener);
 }
 
+/* A request that has not learnt yet that the peer is gone. */
+static struct ag_request *find_untold(const struct conn *conn, bool broken)
+{
+	for (struct ag_request *req = conn->requests; req; req = req->next)
+		if (broken ? !req->broken : !req->gone)
+			return req;
+	return NULL;
+}
+
+/* The peer sends no more, or (`broken`) is gone: every handler learns it. */
+static void tell_requests(struct conn *conn, bool broken)
+{
+	struct ag_request *req;
+	bool busy = conn->busy;
+
+	conn->busy = true;
+	while ((req = find_untold(conn, broken))) {
+		if (req->started) {
+			request_gone(req, broken);
+		} else {
+			if (conn->worker->tells)
+				conn_log_end(conn, req);
+			conn_drop_request(conn, req);
+		}
+	}
+	conn->busy = busy;
+}
+
+/* It is closed: its handlers learn it, and it is freed once they are gone. */
+static void bury(struct conn *conn)
+{
+	if (conn->requests)
+		tell_requests(conn, true);
+	if (!conn->requests)
+		conn_free(conn);
+}
+
 /* Takes the connection off the loop and tells its handlers; frees it unless they go on. */
 void conn_close(struct conn *conn, enum close_reason reason, const char *detail)
 {
@@ -93,7 +130,7 @@ void conn_close(struct conn *conn, enum close_reason reason, const char *detail)
 	conn->state = CONN_DEAD;
 	conn->out_at = conn->out_end = 0;
 	if (!conn->busy)
-		conn_settle(conn);
+		bury(conn);
 }
 
 /* Decodes and runs handlers for as long as there is something to do. */
@@ -151,34 +188,6 @@ void conn_watch(struct conn *conn)
 		conn->events = 0;
 }
 
-/* A request that has not learnt yet that the peer is gone. */
-static struct ag_request *find_untold(const struct conn *conn, bool broken)
-{
-	for (struct ag_request *req = conn->requests; req; req = req->next)
-		if (broken ? !req->broken : !req->gone)
-			return req;
-	return NULL;
-}
-
-/* The peer sends no more, or (`broken`) is gone: every handler learns it. */
-static void tell_requests(struct conn *conn, bool broken)
-{
-	struct ag_request *req;
-	bool busy = conn->busy;
-
-	conn->busy = true;
-	while ((req = find_untold(conn, broken))) {
-		if (req->started) {
-			request_gone(req, broken);
-		} else {
-			if (conn->worker->tells)
-				conn_log_end(conn, req);
-			conn_drop_request(conn, req);
-		}
-	}
-	conn->busy = busy;
-}
-
 static void start_lingering(struct conn *conn)
 {
 	shutdown(conn->fd, SHUT_WR);
@@ -221,14 +230,9 @@ static __attribute__((noinline)) void settle(struct conn *conn)
 		conn_close(conn, conn->failed, NULL);
 		return;
 	}
-	if (conn->state == CONN_DEAD) {
-		if (conn->requests)
-			tell_requests(conn, true);
-		if (!conn->requests)
-			conn_free(conn);
-		return;
-	}
-	if (conn->state == CONN_OPEN && !conn->requests && conn->out_at == conn->out_end)
+	if (conn->state == CONN_DEAD)
+		bury(conn);
+	else if (conn->state == CONN_OPEN && !conn->requests && conn->out_at == conn->out_end)
 		conn_rest(conn);
 	else
 		conn_watch(conn);
@@ -364,10 +368,12 @@ void conn_open(struct listener *listener, int fd, const struct sockaddr *peer)
 	worker->conns = conn;
 	worker->conn_count++;
 	listener->conn_count++;
-	conn->vouched = conn->family == AF_UNIX &&
-	                peers_have_unix(&listener->config->trusted_proxies, fd);
-	conn->unproxied = listener->config->proxy_protocol;
-	conn->late = shed_is_due(listener);
+	if (conn->family == AF_UNIX && peers_have_unix(&listener->config->trusted_proxies, fd))
+		conn->vouched = true;
+	if (listener->config->proxy_protocol)
+		conn->unproxied = true;
+	if (shed_is_due(listener))
+		conn->late = true;
 	if (!conn->unproxied || conn_trusts_peer(conn))
 		take_input(conn);
 	else
