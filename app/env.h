@@ -124,17 +124,22 @@ static inline char *env_value(const struct var *var)
 /* One of this name came before: for names without a number. */
 void env_note_other(struct env *env, const struct var *var);
 
-static inline void env_note(struct env *env, struct var *var)
+/* The same for names with a number, of the entry with this index. */
+static inline void env_note_known(struct env *env, enum var_id id, unsigned index)
 {
-	uint16_t *known = &env->known[var->id];
+	uint16_t *known = &env->known[id];
 
-	if (!var->id) {
-		env_note_other(env, var);
-		return;
-	}
 	if (*known)
 		env->repeated = env->vars[*known - 1].repeated = true;
-	*known = (uint16_t)(var - env->vars + 1);
+	*known = (uint16_t)(index + 1);
+}
+
+static inline void env_note(struct env *env, const struct var *var)
+{
+	if (var->id)
+		env_note_known(env, var->id, (unsigned)(var - env->vars));
+	else
+		env_note_other(env, var);
 }
 
 #endif

@@ -66,34 +66,34 @@ static struct verdict look_closely(struct var *var)
 static const char too_large[] = "more or larger variables than limits.variables or header_size";
 
 /*
- * Fills the entry of a variable whose value is in its place, with room for a name before it. True:
- * it is good. A known name is, and so is a value without control bytes and blanks. That is read
- * before anything is written there: a processor waits for bytes that it has written in part.
+ * Fills entry `index` with a variable whose value is in its place, with room for a name before it.
+ * True: it is good. A known name is, and so is a value without control bytes and blanks. That is
+ * read before anything is written there: a processor waits for bytes that it has written in part.
  */
-static inline bool enter(struct env *env, struct var *var, const struct pair *pair, char *value)
+static inline bool enter(struct env *env, unsigned index, const struct pair *pair, char *value)
 {
 	size_t length = pair->value.length;
 	bool good = pair->id && !scan_has_upto(' ', value, length);
 
 	value[length] = '\0';
-	*var = (struct var){ .value = value,
+	env->vars[index] = (struct var){ .value = value,
 		.value_length = (uint32_t)length,
 		.name_length = (uint16_t)pair->name.length,
 		.id = (uint8_t)pair->id };
-	if (pair->id)
-		env_note(env, var);
+	if (good)
+		env_note_known(env, pair->id, index);
 	return good;
 }
 
 /* What is to be looked at more closely; a name without a number goes before the value. */
 static struct verdict enter_rest(struct env *env, struct var *var, const struct pair *pair)
 {
-	if (pair->id)
-		return look_closely(var);
-	if (pair->name.length > UINT16_MAX)
+	if (!pair->id && pair->name.length > UINT16_MAX)
 		return refuse(431, too_large);
-	memcpy(env_text(var), pair->name.data, pair->name.length);
-	var->value[-1] = '\0';
+	if (!pair->id) {
+		memcpy(env_text(var), pair->name.data, pair->name.length);
+		var->value[-1] = '\0';
+	}
 	env_note(env, var);
 	return look_closely(var);
 }
@@ -112,10 +112,9 @@ static struct verdict take_singly(struct env *env, const struct wire_event *even
 		char *value = room + pair->name.length + 1;
 
 		copy_short(value, pair->value.data, pair->value.length);
-		struct var *var = env->vars + env->count;
 
-		if (!enter(env, var, pair, value))
-			verdict = enter_rest(env, var, pair);
+		if (!enter(env, env->count, pair, value))
+			verdict = enter_rest(env, env->vars + env->count, pair);
 		env_enter(env, 1, bytes);
 	}
 	return verdict;
@@ -131,16 +130,16 @@ static struct verdict take_variables(struct env *env, const struct wire_event *e
 		return take_singly(env, event);
 	memcpy(room, all.data, all.length);
 	const struct pair *pair = event->pairs, *end = pair + event->count;
-	struct var *var = env->vars + env->count;
 	struct verdict verdict = fine;
+	unsigned index = env->count;
 	size_t bytes = 0;
 
-	for (; pair < end && !verdict.status; pair++, var++) {
+	for (; pair < end && !verdict.status; pair++, index++) {
 		bytes += pair->name.length + pair->value.length;
-		if (!enter(env, var, pair, room + (pair->value.data - all.data)))
-			verdict = enter_rest(env, var, pair);
+		if (!enter(env, index, pair, room + (pair->value.data - all.data)))
+			verdict = enter_rest(env, env->vars + index, pair);
 	}
-	env_enter(env, (unsigned)(pair - event->pairs), bytes);
+	env_enter(env, index - env->count, bytes);
 	return verdict;
 }
 

@@ -257,12 +257,12 @@ static enum step skip_content(struct fastcgi *fcgi, struct span *in)
 static enum step take_content(struct fastcgi *fcgi, const struct limits *limits, struct span *in,
         struct wire_event *event)
 {
-	struct slot *slot = slot_of(fcgi, fcgi->id);
-
 	if (fcgi->type == FCGI_BEGIN_REQUEST)
 		return in->length < 8 ? STEP_MORE : take_begin(fcgi, in, event);
 	if (fcgi->type == FCGI_GET_VALUES)
 		return take_values(fcgi, in, event);
+	struct slot *slot = slot_of(fcgi, fcgi->id);
+
 	if (!slot || slot->phase >= SLOT_OVER)
 		return skip_content(fcgi, in);
 	if (fcgi->type == FCGI_PARAMS)
@@ -308,7 +308,7 @@ static enum step end_stream(struct fastcgi *fcgi, struct slot *slot, struct wire
 /* A record's header is there: checks it, and handles the records that have no content. */
 static enum step open_record(struct fastcgi *fcgi, struct wire_event *event)
 {
-	struct slot *slot = slot_of(fcgi, fcgi->id);
+	struct slot *slot;
 
 	switch (fcgi->type) {
 	case FCGI_BEGIN_REQUEST:
@@ -316,13 +316,17 @@ static enum step open_record(struct fastcgi *fcgi, struct wire_event *event)
 			return bad(event, "BEGIN_REQUEST with the id 0 or a body not of 8 bytes");
 		return STEP_ON;
 	case FCGI_ABORT_REQUEST:
+		slot = slot_of(fcgi, fcgi->id);
 		if (!slot || slot->phase == SLOT_GONE)
 			return STEP_ON;
 		slot->phase = SLOT_GONE;
 		return (enum step)decode_event(event, EVENT_ABORT, slot->id);
 	case FCGI_PARAMS:
 	case FCGI_STDIN:
-		return slot && !fcgi->content ? end_stream(fcgi, slot, event) : STEP_ON;
+		if (fcgi->content)
+			return STEP_ON;
+		slot = slot_of(fcgi, fcgi->id);
+		return slot ? end_stream(fcgi, slot, event) : STEP_ON;
 	case FCGI_GET_VALUES:
 		return fcgi->content
 		               ? STEP_ON

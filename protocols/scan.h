@@ -63,11 +63,11 @@ static inline bool scan_has_upto(char most, const char *text, size_t length)
 
 	for (;; text += 16, length -= 16) {
 		__m128i bytes = _mm_loadu_si128((const __m128i *)text);
-		__m128i controls = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last), bytes);
-		unsigned mask = (unsigned)_mm_movemask_epi8(controls);
+		unsigned mask = (unsigned)_mm_movemask_epi8(
+		        _mm_cmpeq_epi8(_mm_min_epu8(bytes, last), bytes));
 
 		if (length <= 16)
-			return found | (mask & ((1u << length) - 1));
+			return (uint16_t)(found | mask << (16 - length));
 		found |= mask;
 	}
 }
