@@ -259,15 +259,21 @@ static const uint8_t *plain_field(const uint8_t *line, const uint8_t *end, struc
 	return behind + 2;
 }
 
-/* Counts a field, obeys it, and gives it to the application if that may have it. */
-static void take_field(struct turn *turn, const struct pair *field, bool plain)
+/* Where the next field is read to: it is one of the event's if take_field() gives it. */
+static struct pair *next_field(const struct turn *turn)
+{
+	return &turn->event->pairs[turn->event->count];
+}
+
+/* Counts that field, obeys it, and gives it to the application if that may have it. */
+static void take_field(struct turn *turn, bool plain)
 {
 	struct http *http = turn->http;
 
 	if (++http->fields > turn->limits->variables)
 		http_refuse(http, 431, "too many fields");
-	else if (http_field(http, turn->limits, field, plain) == FIELD_PASS)
-		turn->event->pairs[turn->event->count++] = *field;
+	else if (http_field(http, turn->limits, next_field(turn), plain) == FIELD_PASS)
+		turn->event->count++;
 }
 
 /* Takes the plain lines at the front. */
@@ -277,13 +283,12 @@ static void take_plain_fields(struct turn *turn)
 	const uint8_t *begin = turn->in->data, *at = begin, *next;
 	size_t room = turn->limits->header_size - http->taken;
 	const uint8_t *end = begin + (turn->in->length < room ? turn->in->length : room);
-	struct pair field;
 
 	for (; turn->event->count < EVENT_PAIRS && http->phase == HTTP_FIELDS; at = next) {
-		next = plain_field(at, end, &field);
+		next = plain_field(at, end, next_field(turn));
 		if (!next)
 			break;
-		take_field(turn, &field, true);
+		take_field(turn, true);
 	}
 	http->taken += (size_t)(at - begin);
 	span_take(turn->in, (size_t)(at - begin));
@@ -307,20 +312,18 @@ static enum step take_fields(struct turn *turn)
 	struct wire_event *event = turn->event;
 
 	while (event->count < EVENT_PAIRS && http->phase == HTTP_FIELDS) {
-		struct pair field;
-
 		if (!http->scanned)
 			take_plain_fields(turn);
 		if (event->count == EVENT_PAIRS || http->phase != HTTP_FIELDS)
 			break;
-		enum line_result result = scan_field(turn, &field);
+		enum line_result result = scan_field(turn, next_field(turn));
 
 		if (result == LINE_MORE)
 			return event->count > 0 ? STEP_EVENT : STEP_MORE;
 		if (result == LINE_NONE)
 			return finish_head(turn);
 		if (result == LINE_TEXT) {
-			take_field(turn, &field, false);
+			take_field(turn, false);
 			take_line(turn);
 		}
 	}
