@@ -1,7 +1,10 @@
 #include "path.h"
 
+#include <emmintrin.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "copy.h"
 
 static int hex_digit(char c)
 {
@@ -96,8 +99,11 @@ static bool path_is_clean(const char *path, size_t length)
 	return true;
 }
 
-/* Removes dot segments and repeated slashes in place (RFC 3986 5.2.4). It begins with a slash. */
-static void path_clean(char *path, size_t length)
+/*
+ * Removes dot segments and repeated slashes in place (RFC 3986 5.2.4) and returns the new length.
+ * It begins with a slash.
+ */
+static size_t path_clean(char *path, size_t length)
 {
 	size_t out = 0, at = 0; /* path[0..out) is done and has no slash at its end */
 	bool directory = false; /* what is done ends in a slash */
@@ -128,6 +134,23 @@ static void path_clean(char *path, size_t length)
 	if (directory || out == 0)
 		path[out++] = '/';
 	path[out] = '\0';
+	return out;
+}
+
+/* Of sixteen bytes, behind which there is another, those that a clean path may not have. */
+static unsigned unclean(const char *path)
+{
+	__m128i bytes = _mm_loadu_si128((const __m128i *)path);
+	__m128i next = _mm_loadu_si128((const __m128i *)(path + 1));
+	__m128i ends = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('?')),
+	        _mm_cmpeq_epi8(bytes, _mm_set1_epi8('#')));
+	__m128i escapes = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('%')),
+	        _mm_cmpeq_epi8(bytes, _mm_setzero_si128()));
+	__m128i segments = _mm_and_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('/')),
+	        _mm_or_si128(_mm_cmpeq_epi8(next, _mm_set1_epi8('/')),
+	                _mm_cmpeq_epi8(next, _mm_set1_epi8('.'))));
+
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(ends, escapes), segments));
 }
 
 /*
@@ -142,6 +165,10 @@ static size_t clean_length(const char *target, size_t length)
 	};
 	size_t at = 0;
 
+	while (at + 16 < length && !unclean(target + at))
+		at += 16;
+	if (at + 16 < length)
+		at += (unsigned)__builtin_ctz(unclean(target + at));
 	for (; at < length; at++) {
 		char c = target[at];
 
@@ -156,44 +183,42 @@ static size_t clean_length(const char *target, size_t length)
 	return at;
 }
 
-char *path_of_target(struct arena *arena, const char *target, size_t length)
+static size_t put_path(char *path, const char *text, size_t length)
+{
+	copy_short(path, text, length);
+	path[length] = '\0';
+	return length;
+}
+
+size_t path_of_target(char *path, const char *target, size_t length)
 {
 	bool absolute = length > 0 && target[0] != '/';
 	size_t origin = absolute ? origin_length(target, length) : 0;
 	size_t clean = absolute ? 0 : clean_length(target, length);
 
 	if (clean)
-		return arena_copy(arena, target, clean);
+		return put_path(path, target, clean);
 	if (length == 1 && target[0] == '*')
-		return arena_copy(arena, "*", 1);
+		return put_path(path, "*", 1);
 	if (length == 0 || (absolute && origin == 0))
-		return NULL;
+		return 0;
 	target += origin;
 	length = path_length(target, length - origin);
 	if (length == 0)
-		return arena_copy(arena, "/", 1); /* "http://host" and "http://host?query" */
+		return put_path(path, "/", 1); /* "http://host" and "http://host?query" */
 	if (!path_is_clean(target, length))
-		return NULL;
-
-	char *path = arena_copy(arena, target, length);
-
-	if (path)
-		path_clean(path, text_decode(path, length, false));
-	return path;
+		return 0;
+	put_path(path, target, length);
+	return path_clean(path, text_decode(path, length, false));
 }
 
-char *path_normalise(struct arena *arena, const char *path, size_t length)
+size_t path_normalise(char *path, size_t length)
 {
-	bool asterisk = length == 1 && path[0] == '*';
-
-	if (!asterisk && (length == 0 || path[0] != '/' || memchr(path, '\0', length)))
-		return NULL;
-
-	char *copy = arena_copy(arena, path, length);
-
-	if (copy && !asterisk)
-		path_clean(copy, length);
-	return copy;
+	if (length == 1 && path[0] == '*')
+		return 1;
+	if (length == 0 || path[0] != '/' || memchr(path, '\0', length))
+		return 0;
+	return path_clean(path, length);
 }
 
 /* ---- the query ---- */

@@ -14,15 +14,18 @@
 size_t text_decode(char *text, size_t length, bool plus);
 
 /*
- * The path of a raw request target: without scheme and authority (absolute-form), query and
- * fragment; decoded once (RFC 3986 2.4), dot segments and repeated slashes removed (5.2.4), never
- * above the root. "*" stays "*". The copy is the arena's; NULL: not a path (no "/" at its start, a
- * broken %XX, a NUL in it), or without memory.
+ * Writes the path of a raw request target to `path`, which has room for length + 1 bytes, and
+ * returns its length: without scheme and authority (absolute-form), query and fragment; decoded
+ * once (RFC 3986 2.4), dot segments and repeated slashes removed (5.2.4), never above the root. "*"
+ * stays "*". 0: not a path (no "/" at its start, a broken %XX, a NUL in it).
  */
-char *path_of_target(struct arena *arena, const char *target, size_t length);
+size_t path_of_target(char *path, const char *target, size_t length);
 
-/* The same rule for a path that is decoded already: only dot segments and slashes. */
-char *path_normalise(struct arena *arena, const char *path, size_t length);
+/*
+ * The same rule for a path that is decoded already, in place: only dot segments and slashes. It has
+ * room for the NUL behind it.
+ */
+size_t path_normalise(char *path, size_t length);
 
 /* The arguments of a query string in order, decoded. */
 struct arguments {

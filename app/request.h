@@ -112,7 +112,7 @@ struct ag_request {
 	struct arena arena;
 	struct env env;
 	const char *method;
-	char *path; /* after the mount */
+	const char *path; /* after the mount */
 	const char *mount;
 	const char *query;
 	int64_t length; /* of the body; -1 not known */

@@ -10,178 +10,218 @@
 /* Redirects within the server that one request may go through. */
 #define REDIRECTS_MAX 5
 
-static const char *text(const struct ag_request *req, enum var_id id)
+/* A variable's value; "" where there is none. */
+struct value {
+	const char *at;
+	size_t length;
+};
+
+static struct value value_of(const struct ag_request *req, enum var_id id)
 {
 	const struct var *var = env_known(&req->env, id);
 
-	return var ? env_value(var) : "";
+	return var ? (struct value){ env_value(var), var->value_length } : (struct value){ "", 0 };
 }
 
-static bool set(struct ag_request *req, enum var_id id, const char *value)
+static bool is(struct value value, const char *text)
 {
-	return env_set(&req->env, id, value, strlen(value));
+	return value.length == strlen(text) && memcmp(value.at, text, value.length) == 0;
+}
+
+static bool is_in_any_case(struct value value, const char *text)
+{
+	return value.length == strlen(text) && strncasecmp(value.at, text, value.length) == 0;
 }
 
 /* A constant where there is no value. */
-static bool set_missing(struct ag_request *req, enum var_id id, const char *value)
+static inline bool set_missing(struct ag_request *req, enum var_id id, const char *value)
 {
 	const struct var *var = env_known(&req->env, id);
 
 	return (var && var->value_length) || env_point(&req->env, id, value, strlen(value));
 }
 
-/* SCRIPT_NAME and PATH_INFO as one path that nobody has to trust. */
-static char *joined_path(struct ag_request *req, const char *script, const char *info)
-{
-	size_t script_length = strlen(script), info_length = strlen(info);
-	char *joined = arena_text(&req->arena, script_length + info_length + 1);
+/* ---- the path ---- */
 
-	if (!joined)
-		return NULL;
-	memcpy(joined, script, script_length);
-	memcpy(joined + script_length, info, info_length + 1);
-	return joined;
+struct path {
+	char *at;
+	size_t length;
+};
+
+static bool make_room(struct ag_request *req, struct path *path, size_t length)
+{
+	path->at = arena_text(&req->arena, length + 1);
+	return path->at;
+}
+
+/* Paths that the gateway has decoded: the whole one, or both its parts, that nobody has to trust.
+ */
+static bool join_path(struct ag_request *req, struct path *path)
+{
+	struct value first = value_of(req, VAR_DOCUMENT_URI), second = { "", 0 };
+
+	if (!first.length) {
+		first = value_of(req, VAR_SCRIPT_NAME);
+		second = value_of(req, VAR_PATH_INFO);
+	}
+	if (!first.length && !second.length)
+		first = (struct value){ "/", 1 };
+	if (!make_room(req, path, first.length + second.length))
+		return false;
+	memcpy(path->at, first.at, first.length);
+	memcpy(path->at + first.length, second.at, second.length);
+	path->at[first.length + second.length] = '\0';
+	path->length = path_normalise(path->at, first.length + second.length);
+	return true;
 }
 
 /* The path rule: what the client sent is the truth, decoded and normalised here. */
-static char *find_path(struct ag_request *req)
+static bool find_path(struct ag_request *req, struct path *path)
 {
-	const struct var *uri = env_known(&req->env, VAR_REQUEST_URI);
-	const char *document = text(req, VAR_DOCUMENT_URI);
+	struct value uri = value_of(req, VAR_REQUEST_URI);
 
-	if (uri && uri->value_length)
-		return path_of_target(&req->arena, env_value(uri), uri->value_length);
-	if (*document)
-		return path_normalise(&req->arena, document, strlen(document));
-	char *joined = joined_path(req, text(req, VAR_SCRIPT_NAME), text(req, VAR_PATH_INFO));
-
-	if (!joined)
-		return NULL;
-	return path_normalise(&req->arena, *joined ? joined : "/", *joined ? strlen(joined) : 1);
+	if (!uri.length)
+		return join_path(req, path);
+	if (!make_room(req, path, uri.length))
+		return false;
+	path->length = path_of_target(path->at, uri.at, uri.length);
+	return true;
 }
 
 /* Whether the gateway's split of the path adds up to it; only then does it tell a mount. */
-static bool split_adds_up(struct ag_request *req, const char *path)
+static bool adds_up(const struct path *path, struct value script, struct value info)
 {
-	const char *script = text(req, VAR_SCRIPT_NAME), *info = text(req, VAR_PATH_INFO);
-	size_t length = strlen(script);
-
-	if (!env_known(&req->env, VAR_PATH_INFO) || (*info && *info != '/'))
-		return false;
-	return strncmp(path, script, length) == 0 && strcmp(path + length, info) == 0;
+	return script.length + info.length == path->length && (!info.length || *info.at == '/') &&
+	       memcmp(path->at, script.at, script.length) == 0 &&
+	       memcmp(path->at + script.length, info.at, info.length) == 0;
 }
 
 /*
  * The mount is what the configuration says, or, for an application mounted at "/", what the
  * gateway says. SCRIPT_NAME and PATH_INFO are put right where they say something else.
  */
-static bool find_mount(struct ag_request *req, char *path)
+static bool find_mount(struct ag_request *req, const struct path *path)
 {
-	const char *script = text(req, VAR_SCRIPT_NAME);
-	bool adds_up = split_adds_up(req, path);
+	struct value script = value_of(req, VAR_SCRIPT_NAME), info = value_of(req, VAR_PATH_INFO);
+	struct value own = req->app ? (struct value){ req->app->mount, req->app->mount_length }
+	                            : (struct value){ "", 0 };
+	bool split = env_known(&req->env, VAR_PATH_INFO) && adds_up(path, script, info);
+	struct value mount = split && !own.length && info.length ? script : own, rest = { "/", 1 };
 
-	req->mount = req->app ? req->app->mount : "";
-	if (!*req->mount && adds_up && *script && *text(req, VAR_PATH_INFO) == '/')
-		req->mount = script;
-	req->path = path + strlen(req->mount);
-	if (!*req->path)
-		req->path = "/";
-	if (adds_up && (strcmp(script, req->mount) == 0 || !req->app || !*req->app->mount))
-		return env_known(&req->env, VAR_SCRIPT_NAME) || set(req, VAR_SCRIPT_NAME, "");
-	if (*req->mount ? !set(req, VAR_SCRIPT_NAME, req->mount)
-	                : !env_point(&req->env, VAR_SCRIPT_NAME, "", 0))
-		return false;
-	return set(req, VAR_PATH_INFO, req->path);
+	if (path->length > mount.length)
+		rest = (struct value){ path->at + mount.length, path->length - mount.length };
+	req->mount = mount.at;
+	req->path = rest.at;
+	if (split && (!own.length || is(script, own.at)))
+		return env_known(&req->env, VAR_SCRIPT_NAME) ||
+		       env_point(&req->env, VAR_SCRIPT_NAME, "", 0);
+	return env_point(&req->env, VAR_SCRIPT_NAME, mount.at, mount.length) &&
+	       env_point(&req->env, VAR_PATH_INFO, rest.at, rest.length);
 }
 
 static bool find_query(struct ag_request *req)
 {
-	if (env_known(&req->env, VAR_QUERY_STRING)) {
-		req->query = text(req, VAR_QUERY_STRING);
+	const struct var *query = env_known(&req->env, VAR_QUERY_STRING);
+
+	if (query) {
+		req->query = env_value(query);
 		return true;
 	}
-	const char *mark = strchr(text(req, VAR_REQUEST_URI), '?');
+	struct value uri = value_of(req, VAR_REQUEST_URI);
+	const char *end = uri.at + uri.length, *mark = memchr(uri.at, '?', uri.length);
 
-	req->query = mark ? mark + 1 : "";
-	return set(req, VAR_QUERY_STRING, req->query);
+	req->query = mark ? mark + 1 : end;
+	return env_point(&req->env, VAR_QUERY_STRING, req->query, (size_t)(end - req->query));
 }
 
-/* A server name without its port; brackets belong to the name. NULL without memory. */
-static const char *without_port(struct ag_request *req, const char *host)
-{
-	const char *bracket = *host == '[' ? strchr(host, ']') : NULL;
-	const char *colon = strchr(bracket ? bracket : host, ':');
+/* ---- the server ---- */
 
-	return colon ? arena_copy(&req->arena, host, (size_t)(colon - host)) : host;
-}
-
-static bool is_on(const char *text)
+/* A server name without its port; brackets belong to the name. */
+static struct value without_port(struct value host)
 {
-	return strcasecmp(text, "on") == 0 || strcmp(text, "1") == 0;
+	const char *bracket = host.length && *host.at == '[' ? memchr(host.at, ']', host.length)
+	                                                     : NULL;
+	const char *from = bracket ? bracket : host.at;
+	const char *colon = memchr(from, ':', (size_t)(host.at + host.length - from));
+
+	return colon ? (struct value){ host.at, (size_t)(colon - host.at) } : host;
 }
 
 /* REQUEST_SCHEME and HTTPS say the same; a gateway may send one, the other, or neither. */
 static bool find_scheme(struct ag_request *req)
 {
-	const char *scheme = text(req, VAR_REQUEST_SCHEME);
-	bool https = *scheme ? strcasecmp(scheme, "https") == 0 : is_on(text(req, VAR_HTTPS));
+	struct value scheme = value_of(req, VAR_REQUEST_SCHEME), on = value_of(req, VAR_HTTPS);
+	bool https = scheme.length ? is_in_any_case(scheme, "https")
+	                           : is_in_any_case(on, "on") || is(on, "1");
 
-	if (!https)
+	if (!https) {
 		env_hide(&req->env, VAR_HTTPS);
-	else if (strcmp(text(req, VAR_HTTPS), "on") != 0 && !set(req, VAR_HTTPS, "on"))
+		return set_missing(req, VAR_REQUEST_SCHEME, "http") &&
+		       set_missing(req, VAR_SERVER_PORT, "80");
+	}
+	if (!is(on, "on") && !env_point(&req->env, VAR_HTTPS, "on", 2))
 		return false;
-	if (https)
-		return set_missing(req, VAR_REQUEST_SCHEME, "https") &&
-		       set_missing(req, VAR_SERVER_PORT, "443");
-	return set_missing(req, VAR_REQUEST_SCHEME, "http") &&
-	       set_missing(req, VAR_SERVER_PORT, "80");
+	return set_missing(req, VAR_REQUEST_SCHEME, "https") &&
+	       set_missing(req, VAR_SERVER_PORT, "443");
 }
 
 static bool find_server(struct ag_request *req)
 {
-	const char *sent = text(req, VAR_SERVER_NAME);
-	const char *name = without_port(req, *sent ? sent : text(req, VAR_HTTP_HOST));
+	struct value sent = value_of(req, VAR_SERVER_NAME);
+	struct value name = without_port(sent.length ? sent : value_of(req, VAR_HTTP_HOST));
 
-	if (!name)
+	if (!name.length)
+		name = (struct value){ "localhost", 9 };
+	if ((name.at != sent.at || name.length != sent.length) &&
+	        !env_set(&req->env, VAR_SERVER_NAME, name.at, name.length))
 		return false;
-	if (strcmp(name, sent) != 0 || !*name)
-		if (!set(req, VAR_SERVER_NAME, *name ? name : "localhost"))
-			return false;
 	return find_scheme(req) && set_missing(req, VAR_SERVER_PROTOCOL, "HTTP/1.1") &&
 	       set_missing(req, VAR_GATEWAY_INTERFACE, "CGI/1.1") &&
 	       set_missing(req, VAR_SERVER_SOFTWARE, "anygate");
 }
 
+/* The application for the server and the path; either name may have a port behind it. */
+static struct ag_app *find_app(const struct ag_request *req, const struct path *path)
+{
+	struct value host = value_of(req, VAR_HTTP_HOST);
+
+	if (!host.length || *host.at == ':')
+		host = value_of(req, VAR_SERVER_NAME);
+	return host_find(req->runtime->host, host.at, path->at);
+}
+
+/* ---- all of it ---- */
+
 static void find_length(struct ag_request *req)
 {
-	const char *digits = text(req, VAR_CONTENT_LENGTH);
+	struct value digits = value_of(req, VAR_CONTENT_LENGTH);
 
 	if (req->authorizer)
 		req->length = 0;
-	if (!*digits)
+	if (!digits.length)
 		return;
-	for (req->length = 0; *digits; digits++)
-		req->length = req->length * 10 + (*digits - '0');
+	req->length = 0;
+	for (const char *at = digits.at; *at; at++)
+		req->length = req->length * 10 + (*at - '0');
 }
 
 int request_head(struct ag_request *req)
 {
-	char *path = find_path(req);
+	struct value method = value_of(req, VAR_REQUEST_METHOD);
+	struct path path;
 
 	req->since = request_now(req->runtime);
-	req->method = text(req, VAR_REQUEST_METHOD);
-	req->is_head = strcmp(req->method, "HEAD") == 0;
-	if (!path)
-		return 400;
-	const char *host = without_port(req, text(req, VAR_HTTP_HOST));
-
-	if (!host || !find_server(req))
+	req->method = method.at;
+	req->is_head = is(method, "HEAD");
+	if (!find_path(req, &path))
 		return 431;
-	if (!*host)
-		host = text(req, VAR_SERVER_NAME);
-	req->app = host_find(req->runtime->host, host, path);
+	if (!path.length)
+		return 400;
+	if (!find_server(req))
+		return 431;
+	req->app = find_app(req, &path);
 	find_length(req);
-	return find_mount(req, path) && find_query(req) ? 0 : 431;
+	return find_mount(req, &path) && find_query(req) ? 0 : 431;
 }
 
 int request_redirect(struct ag_request *req, const char *target)
@@ -194,8 +234,8 @@ int request_redirect(struct ag_request *req, const char *target)
 		return error ? 400 : 508;
 	for (size_t i = 0; i < sizeof(stale) / sizeof(*stale); i++)
 		env_hide(&req->env, stale[i]);
-	if (!set(req, VAR_REQUEST_URI, target) ||
-	        (!req->is_head && !set(req, VAR_REQUEST_METHOD, "GET")))
+	if (!env_set(&req->env, VAR_REQUEST_URI, target, strlen(target)) ||
+	        (!req->is_head && !env_point(&req->env, VAR_REQUEST_METHOD, "GET", 3)))
 		return 503;
 	req->length = 0;
 	req->arguments = NULL;

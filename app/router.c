@@ -231,6 +231,7 @@ struct ag_app *app_new(const char *name, const char *mount, const char *host)
 		app_free(app);
 		return NULL;
 	}
+	app->mount_length = strlen(app->mount);
 	return app;
 }
 
@@ -293,31 +294,43 @@ void ag_fail(struct ag_app *app, const char *format, ...)
 	va_end(arguments);
 }
 
-static bool mount_fits(const char *mount, size_t length, const char *path)
+static bool mount_fits(const struct ag_app *app, const char *path)
 {
+	size_t length = app->mount_length;
+
 	if (length == 0)
 		return true;
-	return strncmp(path, mount, length) == 0 && (path[length] == '/' || !path[length]);
+	return strncmp(path, app->mount, length) == 0 && (path[length] == '/' || !path[length]);
+}
+
+static bool host_fits(const struct ag_app *app, const char *server)
+{
+	if (!app->host)
+		return true;
+	size_t length = strlen(app->host);
+
+	return server && strncasecmp(app->host, server, length) == 0 &&
+	       (!server[length] || server[length] == ':');
+}
+
+/* Whether one that fits is to be taken rather than another that fits too. */
+static bool is_better(const struct ag_app *app, const struct ag_app *other)
+{
+	if (app->mount_length != other->mount_length)
+		return app->mount_length > other->mount_length;
+	return app->host && !other->host;
 }
 
 struct ag_app *host_find(const struct host *host, const char *server, const char *path)
 {
 	struct ag_app *best = NULL;
-	size_t best_length = 0;
 
 	for (size_t i = 0; i < host->count; i++) {
 		struct ag_app *app = host->apps[i];
-		size_t length = strlen(app->mount);
 
-		if (app->host && (!server || strcasecmp(app->host, server) != 0))
-			continue;
-		if (!mount_fits(app->mount, length, path))
-			continue;
-		if (!best || length > best_length ||
-		        (length == best_length && app->host && !best->host)) {
+		if (mount_fits(app, path) && host_fits(app, server) &&
+		        (!best || is_better(app, best)))
 			best = app;
-			best_length = length;
-		}
 	}
 	return best;
 }

@@ -38,8 +38,9 @@ struct hook {
 };
 
 struct ag_app {
-	char *name;         /* of its section, "main" from the command line */
-	char *mount;        /* "" or "/prefix", no slash at its end */
+	char *name;  /* of its section, "main" from the command line */
+	char *mount; /* "" or "/prefix", no slash at its end */
+	size_t mount_length;
 	char *host;         /* a server name in lower case, or NULL: any */
 	struct route *root; /* the tree's node for "/" */
 	struct setting *settings;
@@ -80,8 +81,9 @@ struct match route_find(
         const struct ag_app *app, const char *method, const char *path, struct arena *arena);
 
 /*
- * The application for a server name (any case, no port, may be NULL) and a full path: the longest
- * mount that ends at a segment, one with that host before one without. NULL: none.
+ * The application for a server name (any case, with its port or without, may be NULL) and a full
+ * path: the longest mount that ends at a segment, one with that host before one without. NULL:
+ * none.
  */
 struct ag_app *host_find(const struct host *host, const char *server, const char *path);
 
