@@ -142,14 +142,20 @@ void ag_post(struct ag_app *app, const char *pattern, ag_handler *handler)
 
 /* ---- finding ---- */
 
-/* Copies what the names matched; false without memory. */
+/* What a name matched: the end of the path as it is, else a copy; NULL without memory. */
+static const char *span_text(const struct span *span, struct arena *arena)
+{
+	if (!span->end || !*span->end)
+		return span->text;
+	return arena_copy(arena, span->text, (size_t)(span->end - span->text));
+}
+
+/* False without memory. */
 static bool params_fill(struct params *params, const struct search *search, struct arena *arena)
 {
 	for (unsigned i = 0; i < search->count; i++) {
-		const struct span *span = &search->spans[i];
-
 		params->names[i] = search->found->names[i];
-		params->values[i] = arena_copy(arena, span->text, span->length);
+		params->values[i] = span_text(&search->spans[i], arena);
 		if (!params->values[i])
 			return false;
 	}
@@ -181,20 +187,21 @@ static const char *allow_text(struct search *search, struct arena *arena)
 	return text;
 }
 
-struct match route_find(
-        const struct ag_app *app, const char *method, const char *path, struct arena *arena)
+void route_find(const struct ag_app *app, const char *method, const char *path, struct arena *arena,
+        struct match *match)
 {
-	struct match match = { .handler = NULL };
 	struct search search;
 
+	match->handler = NULL;
+	match->allow = NULL;
+	match->params.count = 0;
 	search.method = method;
 	if (*path != '/')
-		return match; /* OPTIONS * (RFC 9112 3.2.4) is for the server, not for a route */
+		return; /* OPTIONS * (RFC 9112 3.2.4) is for the server, not for a route */
 	if (!route_search(app->root, path, &search))
-		match.allow = allow_text(&search, arena);
-	else if (params_fill(&match.params, &search, arena))
-		match.handler = search.found->handler;
-	return match;
+		match->allow = allow_text(&search, arena);
+	else if (params_fill(&match->params, &search, arena))
+		match->handler = search.found->handler;
 }
 
 /* ---- applications ---- */

@@ -14,7 +14,7 @@
 /* Most ":name" and "*name" in one pattern. */
 #define ROUTE_PARAMS 8
 
-/* What the names of a route matched. `values` belong to the request's arena. */
+/* What the names of a route matched. `values` belong to the request's arena, or end its path. */
 struct params {
 	unsigned count;
 	const char *names[ROUTE_PARAMS];
@@ -74,11 +74,12 @@ struct match {
 };
 
 /*
- * Looks up `path` for `method`. Texts that are made (parameters, Allow) come from `arena`.
+ * Looks up `path` for `method`. Texts that are made (parameters, Allow) come from `arena`; a
+ * parameter at the path's end is the path's own.
  * OPTIONS without a handler of its own is found as no handler with `allow`.
  */
-struct match route_find(
-        const struct ag_app *app, const char *method, const char *path, struct arena *arena);
+void route_find(const struct ag_app *app, const char *method, const char *path, struct arena *arena,
+        struct match *match);
 
 /*
  * The application for a server name (any case, with its port or without, may be NULL) and a full

@@ -203,16 +203,37 @@ static bool search_method(struct search *search, const struct endpoint *list)
 	if (!own && get && strcmp(search->method, "HEAD") == 0)
 		own = get;
 	search->found = own ? own : any;
-	for (const struct endpoint *at = list; at && !search->found; at = at->next)
+	if (search->found)
+		return true;
+	for (const struct endpoint *at = list; at; at = at->next)
 		allow_add(search, at->method);
-	return search->found;
+	return false;
 }
 
-static void search_cover(struct search *search, const char *text, size_t length)
+static void search_cover(struct search *search, const char *text, const char *end)
 {
 	search->spans[search->count].text = text;
-	search->spans[search->count].length = length;
+	search->spans[search->count].end = end;
 	search->count++;
+}
+
+static bool search_below(struct search *search, const struct route *node, const char *at);
+
+/* Searches the children of `node` for the segments from `at` on. */
+static bool search_children(struct search *search, const struct route *node, const char *at)
+{
+	const char *end = strchrnul(at, '/'), *next = *end ? end + 1 : NULL;
+	const struct route *child = child_find(node, at, (size_t)(end - at));
+
+	if (child && search_below(search, child, next))
+		return true;
+	if (!node->one || end == at)
+		return false;
+	search_cover(search, at, end);
+	if (search_below(search, node->one, next))
+		return true;
+	search->count--;
+	return false;
 }
 
 /* Searches below `node` for the segments from `at` on; NULL: the path ends at this node. */
@@ -221,24 +242,14 @@ static bool search_below(struct search *search, const struct route *node, const 
 	if (!at)
 		return search_method(search, node->endpoints);
 
-	const char *end = strchrnul(at, '/'), *next = *end ? end + 1 : NULL;
-	const struct route *child = child_find(node, at, (size_t)(end - at));
-	unsigned count = search->count;
-
-	if (child && search_below(search, child, next))
+	if ((node->count > 0 || node->one) && search_children(search, node, at))
 		return true;
-	if (node->one && end > at) {
-		search_cover(search, at, (size_t)(end - at));
-		if (search_below(search, node->one, next))
-			return true;
-		search->count = count;
-	}
-	if (node->rest) {
-		search_cover(search, at, strlen(at));
-		if (search_method(search, node->rest))
-			return true;
-		search->count = count;
-	}
+	if (!node->rest)
+		return false;
+	search_cover(search, at, NULL);
+	if (search_method(search, node->rest))
+		return true;
+	search->count--;
 	return false;
 }
 

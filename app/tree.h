@@ -31,9 +31,8 @@ struct search {
 	const struct endpoint *found;
 	unsigned count; /* of spans */
 	struct span {
-		const char *text;
-		size_t length;
-	} spans[ROUTE_PARAMS]; /* what the names of the pattern cover, in order */
+		const char *text, *end; /* NULL: the rest of the path */
+	} spans[ROUTE_PARAMS];          /* what the names of the pattern cover, in order */
 	unsigned allowed;
 	const char *allow[ALLOW_METHODS]; /* of patterns that fit but for the method; sorted */
 };

@@ -30,14 +30,13 @@ static bool found(const char *method, const char *path)
 {
 	struct block_pool pool = { 0 };
 	struct arena arena;
+	struct match match;
 
 	arena_init(&arena, &pool, 65536);
-
-	bool has = route_find(app, method, path, &arena).handler;
-
+	route_find(app, method, path, &arena, &match);
 	arena_free(&arena);
 	block_pool_free(&pool);
-	return has;
+	return match.handler;
 }
 
 /* A file of our own in a new directory; returns its path. */
