@@ -31,7 +31,10 @@ void arena_init(struct arena *arena, struct block_pool *pool, size_t cap);
 /* `size` bytes aligned for any type, not zeroed; NULL above the cap or without memory. */
 void *arena_alloc(struct arena *arena, size_t size);
 
-/* The same without alignment, for text. */
+/* The same, zeroed. */
+void *arena_zeroed(struct arena *arena, size_t size);
+
+/* Without alignment, for text. */
 char *arena_text(struct arena *arena, size_t size);
 
 /* A NUL-terminated copy; NULL like arena_alloc. */

@@ -57,7 +57,9 @@ enum var_id env_lookup_short_field(const void *name, size_t length)
 
 void env_init(struct env *env, struct arena *arena, unsigned variables, size_t bytes)
 {
-	*env = (struct env){ .arena = arena, .limit = (uint16_t)variables, .bytes_left = bytes };
+	env->arena = arena;
+	env->limit = (uint16_t)variables;
+	env->bytes_left = bytes;
 }
 
 /* Entries of the first list; most requests need no other. */
@@ -122,10 +124,9 @@ static bool grow_others(struct env *env)
 
 	if (size > UINT16_MAX)
 		return false;
-	env->others = arena_alloc(env->arena, size * sizeof(*old));
+	env->others = arena_zeroed(env->arena, size * sizeof(*old));
 	if (!env->others)
 		return false;
-	memset(env->others, 0, size * sizeof(*old));
 	env->others_size = (uint16_t)size;
 	for (size_t i = 0; i < old_size; i++)
 		if (old[i])

@@ -37,7 +37,10 @@ struct env {
 	size_t bytes_left; /* bytes of names and values that may come from the gate */
 };
 
-/* An empty list that takes at most `variables` entries of `bytes` bytes in all from the gate. */
+/*
+ * Makes zeroed memory an empty list that takes at most `variables` entries of `bytes` bytes in all
+ * from the gate.
+ */
 void env_init(struct env *env, struct arena *arena, unsigned variables, size_t bytes);
 
 /*

@@ -13,17 +13,6 @@
 /* Blocks of request memory beyond what came: derived variables, answer fields, ag_alloc. */
 #define MEMORY_SPARE (256 * 1024)
 
-/* Zeroes the request by plain stores; for all of it in one go GCC takes `rep stos`, which is slow to
- * begin. */
-static void clear(struct ag_request *req)
-{
-	char *at = (char *)req;
-
-	for (size_t i = 0; i < sizeof(*req) / 64; i++)
-		memset(at + i * 64, 0, 64);
-	memset(at + sizeof(*req) / 64 * 64, 0, sizeof(*req) % 64);
-}
-
 struct ag_request *request_new(
         struct runtime *runtime, const struct gate *gate, void *carrier, uint16_t id)
 {
@@ -32,11 +21,10 @@ struct ag_request *request_new(
 	struct arena arena;
 
 	arena_init(&arena, &runtime->blocks, 4 * limits->header_size + table + MEMORY_SPARE);
-	struct ag_request *req = arena_alloc(&arena, sizeof(*req));
+	struct ag_request *req = arena_zeroed(&arena, sizeof(*req));
 
 	if (!req)
 		return NULL;
-	clear(req);
 	req->gate = gate;
 	req->carrier = carrier;
 	req->runtime = runtime;

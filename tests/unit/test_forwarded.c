@@ -56,7 +56,7 @@ static void check(struct block_pool *pool, const struct forwarded_row *row)
 {
 	const char *expected[COUNT(watched)];
 	struct arena arena;
-	struct env env;
+	struct env env = { 0 };
 
 	arena_init(&arena, pool, 1 << 20);
 	env_init(&env, &arena, 64, 65536);
@@ -296,7 +296,7 @@ Test(forwarded, no_memory)
 {
 	struct block_pool pool = { 0 };
 	struct arena arena;
-	struct env env;
+	struct env env = { 0 };
 	bool fine = true;
 
 	arena_init(&arena, &pool, 1 << 16);
