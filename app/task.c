@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -34,64 +33,63 @@ struct task {
 };
 
 /*
- * void task_switch(void **save, void *load): saves what the System V ABI keeps across calls on the
- * stack, its pointer in *save, and takes up the stack `load`.
+ * What the System V ABI keeps across calls is pushed on the stack that is left, whose pointer goes
+ * to *save, and popped from the one that is taken up. task_begin takes up a new one, beginning with
+ * task_main(task); task_return takes one up and leaves a stack for good.
  */
 void task_switch(void **save, void *load);
-void task_entry(void);
+void task_begin(void **save, void *stack, struct task *task);
+void task_return(void *load);
+void task_main(struct task *task);
 
 #if defined(__x86_64__)
+#define FUNCTION(name) ".hidden " name "\n.globl " name "\n.type " name ", @function\n" name ":\n"
+#define PUSH           "pushq %rbp\npushq %rbx\npushq %r12\npushq %r13\npushq %r14\npushq %r15\n"
+#define POP            "popq %r15\npopq %r14\npopq %r13\npopq %r12\npopq %rbx\npopq %rbp\n"
+
+/* clang-format off */
 __asm__(".pushsection .text\n"
-        ".hidden task_switch\n"
-        ".globl task_switch\n"
-        ".type task_switch, @function\n"
-        "task_switch:\n"
-        "	pushq %rbp\n"
-        "	pushq %rbx\n"
-        "	pushq %r12\n"
-        "	pushq %r13\n"
-        "	pushq %r14\n"
-        "	pushq %r15\n"
-        "	subq $8, %rsp\n"
-        "	stmxcsr (%rsp)\n"
-        "	fnstcw 4(%rsp)\n"
-        "	movq %rsp, (%rdi)\n"
-        "	movq %rsi, %rsp\n"
-        "	ldmxcsr (%rsp)\n"
-        "	fldcw 4(%rsp)\n"
-        "	addq $8, %rsp\n"
-        "	popq %r15\n"
-        "	popq %r14\n"
-        "	popq %r13\n"
-        "	popq %r12\n"
-        "	popq %rbx\n"
-        "	popq %rbp\n"
-        "	ret\n"
+        FUNCTION("task_switch")
+        PUSH
+        "movq %rsp, (%rdi)\n"
+        "movq %rsi, %rdi\n"
+        FUNCTION("task_return") /* goes on here */
+        "movq %rdi, %rsp\n"
+        POP
+        "ret\n"
         ".size task_switch, .-task_switch\n"
-        /* where a new task begins: its own pointer is in rbx */
-        ".hidden task_entry\n"
-        ".globl task_entry\n"
-        ".type task_entry, @function\n"
-        "task_entry:\n"
-        "	movq %rbx, %rdi\n"
-        "	call task_main\n"
-        "	ud2\n"
-        ".size task_entry, .-task_entry\n"
+        ".size task_return, .-task_return\n"
+        FUNCTION("task_begin")
+        PUSH
+        "movq %rsp, (%rdi)\n"
+        "movq %rsi, %rsp\n"
+        "movq %rdx, %rdi\n"
+        "xorl %ebp, %ebp\n" /* no frame above */
+        "call task_main\n"
+        "ud2\n"
+        ".size task_begin, .-task_begin\n"
         ".popsection\n");
+/* clang-format on */
 
-/* The words that task_switch pops, lowest first: control words, r15 to r12, rbx, rbp, return. */
-static void *first_frame(struct task *task)
+/*
+ * The control words of the SSE and x87 units: rounding, and which exceptions trap. The ABI has them
+ * kept by functions too, so none of ours changes them, and a switch need not; a task's function may
+ * have done so when it waits, and may even have forgotten it when it ends.
+ */
+static inline struct task_control control_get(void)
 {
-	uint64_t *sp = (uint64_t *)((uintptr_t)task & ~(uintptr_t)15) - 2;
-	const uint64_t frame[] = { 0x1f80 | UINT64_C(0x037f) << 32, 0, 0, 0, 0,
-		(uint64_t)(uintptr_t)task, 0, (uint64_t)(uintptr_t)task_entry };
+	struct task_control control;
 
-	sp -= sizeof(frame) / sizeof(*frame);
-	memcpy(sp, frame, sizeof(frame));
-	return sp;
+	__asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(control.sse), "=m"(control.x87));
+	return control;
+}
+
+static inline void control_set(const struct task_control *control)
+{
+	__asm__ volatile("ldmxcsr %0\n\tfldcw %1" : : "m"(control->sse), "m"(control->x87));
 }
 #else
-#error "anygate runs on x86-64: give this processor a task_switch and a first_frame here"
+#error "anygate runs on x86-64: give this processor what is above here"
 #endif
 
 static char *stack_bottom(const struct task *task)
@@ -139,9 +137,7 @@ static void arrive_task(struct task *task)
 #endif
 }
 
-void task_main(struct task *task);
-
-/* Runs on the task's stack, from task_entry; never returns. */
+/* Runs on the task's stack, from task_begin. */
 __attribute__((used)) void task_main(struct task *task)
 {
 	struct task_pool *pool = task->pool;
@@ -149,8 +145,9 @@ __attribute__((used)) void task_main(struct task *task)
 	arrive_task(task);
 	task->function(task->argument);
 	task->over = true;
+	control_set(&pool->control);
 	leave_task(task);
-	task_switch(&task->sp, pool->home_sp);
+	task_return(pool->home_sp);
 	abort();
 }
 
@@ -158,7 +155,8 @@ void task_pool_init(struct task_pool *pool, size_t stack_size)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
-	*pool = (struct task_pool){ .stack_size = (stack_size + page - 1) / page * page };
+	*pool = (struct task_pool){ .stack_size = (stack_size + page - 1) / page * page,
+		.control = control_get() };
 }
 
 static struct task *stack_map(struct task_pool *pool)
@@ -222,11 +220,24 @@ void task_pool_trim(struct task_pool *pool)
 	}
 }
 
+/* The task is over, or waits. */
+static void come_home(struct task_pool *pool, struct task *task)
+{
+	arrive_home(pool);
+	pool->running = NULL;
+	if (!task->over)
+		return;
+	task->next = pool->idle;
+	pool->idle = task;
+	pool->idle_count++;
+}
+
 bool task_start(
         struct task_pool *pool, struct task **started, void (*function)(void *), void *argument)
 {
 	struct task *task = pool->idle;
 
+	assert(!pool->running);
 	if (task) {
 		pool->idle = task->next;
 		pool->idle_count--;
@@ -240,9 +251,10 @@ bool task_start(
 	task->over = false;
 	task->touched = true;
 	task->fake_stack = NULL;
-	task->sp = first_frame(task);
-	*started = task;
-	task_resume(task);
+	*started = pool->running = task;
+	leave_home(pool, task);
+	task_begin(&pool->home_sp, (void *)((uintptr_t)task & ~(uintptr_t)15), task);
+	come_home(pool, task);
 	return true;
 }
 
@@ -254,23 +266,20 @@ void task_resume(struct task *task)
 	pool->running = task;
 	leave_home(pool, task);
 	task_switch(&pool->home_sp, task->sp);
-	arrive_home(pool);
-	pool->running = NULL;
-	if (!task->over)
-		return;
-	task->next = pool->idle;
-	pool->idle = task;
-	pool->idle_count++;
+	come_home(pool, task);
 }
 
 void task_suspend(struct task_pool *pool)
 {
 	struct task *task = pool->running;
+	struct task_control own = control_get();
 
 	assert(task);
+	control_set(&pool->control);
 	leave_task(task);
 	task_switch(&task->sp, pool->home_sp);
 	arrive_task(task);
+	control_set(&own);
 }
 
 bool task_is_overflow(const struct task_pool *pool, const void *address)

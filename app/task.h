@@ -9,8 +9,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct task;
+
+/* The control words of a processor's floating-point units. */
+struct task_control {
+	uint32_t sse;
+	uint16_t x87;
+};
 
 /* Stacks for tasks; one pool per worker. */
 struct task_pool {
@@ -18,9 +25,10 @@ struct task_pool {
 	struct task *running; /* the task on the processor, or NULL: the worker's own stack */
 	size_t stack_size;    /* bytes of address space of a stack, a whole number of pages */
 	unsigned idle_count;
-	unsigned mapped; /* stacks in all */
-	void *home_sp;   /* where a task goes when it suspends */
-	void *home_fake; /* AddressSanitizer's view of the worker's own stack */
+	unsigned mapped;             /* stacks in all */
+	void *home_sp;               /* where a task goes when it suspends */
+	struct task_control control; /* the worker's own */
+	void *home_fake;             /* AddressSanitizer's view of the worker's own stack */
 	const void *home_bottom;
 	size_t home_size;
 };

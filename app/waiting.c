@@ -157,12 +157,19 @@ static void end_spawned(struct ag_task *task)
 	TAILQ_INIT(&task->ended);
 }
 
-static void run_handler(struct ag_task *task)
+static bool has_spawned(const struct ag_task *task)
 {
+	return task->living || !TAILQ_EMPTY(&task->ended);
+}
+
+static void run_handler(void *argument)
+{
+	struct ag_task *task = argument;
 	struct ag_request *req = task->req;
 	int status = task->function ? task->function(req, task->argument) : request_dispatch(req);
 
-	end_spawned(task);
+	if (has_spawned(task))
+		end_spawned(task);
 	task->result = status;
 	if (!task->function)
 		response_finish(req, status);
@@ -177,29 +184,20 @@ static bool is_wanted(const struct ag_task *parent, const struct ag_task *task)
 	return parent->all ? !parent->living : !parent->wanted || parent->wanted == task;
 }
 
-static void run_spawned(struct ag_task *task)
+static void run_spawned(void *argument)
 {
+	struct ag_task *task = argument, *parent = task->parent;
 	struct ag_request *req = task->req;
-	struct ag_task *parent = task->parent;
 
 	task->result = task->function(req, task->argument);
-	end_spawned(task);
+	if (has_spawned(task))
+		end_spawned(task);
 	TAILQ_REMOVE(&req->tasks, task, link);
 	TAILQ_INSERT_TAIL(&parent->ended, task, link);
 	parent->living--;
 	if (is_wanted(parent, task))
 		waiting_wake_later(parent, 0);
 	req->gate->waits(req); /* it may have left something to be sent */
-}
-
-static void run(void *argument)
-{
-	struct ag_task *task = argument;
-
-	if (task->parent)
-		run_spawned(task);
-	else
-		run_handler(task);
 }
 
 bool waiting_begin(struct ag_task *task)
@@ -209,7 +207,8 @@ bool waiting_begin(struct ag_task *task)
 
 	task->begun = true;
 	task->waiting = WAITING_NOT;
-	bool ran = task_start(&req->runtime->tasks, &task->stack, run, task);
+	bool ran = task_start(
+	        &req->runtime->tasks, &task->stack, task->parent ? run_spawned : run_handler, task);
 
 	leave(req, entered);
 	if (ran && req->done)

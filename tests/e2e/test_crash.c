@@ -168,7 +168,7 @@ Test(crashing, one_after_the_other, .timeout = 60)
 	start(&daemon, PLAIN);
 	ask(&client, daemon_address(&daemon), "/segv");
 	check_lost(&client, "/segv");
-	daemon_expect(&daemon, " task_entry ("); /* who reads the symbols has gone again */
+	daemon_expect(&daemon, " task_begin ("); /* who reads the symbols has gone again */
 	check_served(&daemon);
 
 	pid_t worker = daemon_worker(&daemon, 0);

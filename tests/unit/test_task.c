@@ -250,7 +250,7 @@ static unsigned get_rounding(void)
 	return how == (_mm_getcsr() >> 13 & 3) ? how : 4;
 }
 
-static unsigned rounding[2];
+static unsigned rounding[3];
 
 static void rounds_down(void *argument)
 {
@@ -261,25 +261,35 @@ static void rounds_down(void *argument)
 	rounding[1] = get_rounding();
 }
 
-/* The ABI counts the control words among what calls keep; a new task has the usual ones. */
+static void rounds(void *argument)
+{
+	(void)argument;
+	rounding[2] = get_rounding();
+}
+
+/*
+ * The ABI counts the control words among what calls keep: the worker and other tasks keep theirs
+ * whatever a task does before it waits or ends, and it keeps its own.
+ */
 Test(task, control_words)
 {
-	struct task *task;
+	struct task *task, *other;
 
-	task_pool_init(&pool, STACK);
 	set_rounding(2);
+	task_pool_init(&pool, STACK);
 	cr_assert(task_start(&pool, &task, rounds_down, NULL));
-	unsigned first = get_rounding();
+	unsigned waiting = get_rounding();
 
-	set_rounding(3);
+	cr_assert(task_start(&pool, &other, rounds, NULL));
 	task_resume(task);
-	unsigned second = get_rounding();
+	unsigned over = get_rounding();
 
 	set_rounding(0);
-	cr_expect_eq(first, 2);
-	cr_expect_eq(second, 3);
-	cr_expect_eq(rounding[0], 0, "of a new task");
-	cr_expect_eq(rounding[1], 1, "of a task that went on");
+	cr_expect_eq(waiting, 2, "of the worker while it waits: %u", waiting);
+	cr_expect_eq(over, 2, "of the worker when it is over: %u", over);
+	cr_expect_eq(rounding[0], 2, "of a new task: %u", rounding[0]);
+	cr_expect_eq(rounding[1], 1, "of a task that went on: %u", rounding[1]);
+	cr_expect_eq(rounding[2], 2, "of another one: %u", rounding[2]);
 	task_pool_free(&pool);
 }
 
