@@ -22,8 +22,11 @@ struct arena {
 	struct kept *kept;    /* arena_keep's */
 };
 
-/* Bytes of a pooled block, its own header included: one page. */
-#define ARENA_BLOCK 4096
+/*
+ * Bytes of a pooled block, its own header included. What a request usually needs fits into one;
+ * with the page of its stack and its connection a task that waits has less than two pages.
+ */
+#define ARENA_BLOCK 3568
 
 /* An empty arena that may hold `cap` bytes in all. `pool` must outlive it. */
 void arena_init(struct arena *arena, struct block_pool *pool, size_t cap);

@@ -383,3 +383,53 @@ Test(request, params)
 	}
 	loopback_close(&loop);
 }
+
+/* ---- memory ---- */
+
+static size_t left;
+
+static int answers(struct ag_request *req)
+{
+	ag_set_header(req, "Content-Type", "text/html; charset=utf-8");
+	ag_set_header(req, "Cache-Control", "no-cache");
+	left = req->arena.left;
+	return 200;
+}
+
+/* What a browser sends through nginx takes no more blocks than the least there can be: one. */
+Test(request, usual_one_takes_one_block)
+{
+	static const struct pair_text usual[] = { { "QUERY_STRING", "page=1&order=name" },
+		{ "REQUEST_METHOD", "GET" }, { "CONTENT_TYPE", "" }, { "CONTENT_LENGTH", "" },
+		{ "SCRIPT_NAME", "/shop/items" },
+		{ "REQUEST_URI", "/shop/items?page=1&order=name" },
+		{ "DOCUMENT_URI", "/shop/items" }, { "DOCUMENT_ROOT", "/var/www/html" },
+		{ "SERVER_PROTOCOL", "HTTP/2.0" }, { "REQUEST_SCHEME", "https" }, { "HTTPS", "on" },
+		{ "GATEWAY_INTERFACE", "CGI/1.1" }, { "SERVER_SOFTWARE", "nginx/1.22.1" },
+		{ "REMOTE_ADDR", "192.0.2.17" }, { "REMOTE_PORT", "50412" }, { "REMOTE_USER", "" },
+		{ "SERVER_ADDR", "192.0.2.1" }, { "SERVER_PORT", "443" },
+		{ "SERVER_NAME", "shop.example" }, { "REDIRECT_STATUS", "200" },
+		{ "HTTP_HOST", "shop.example" },
+		{ "HTTP_USER_AGENT", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) "
+		                     "AppleWebKit/537.36 (KHTML, like Gecko) "
+		                     "Chrome/120.0.0.0 Safari/537.36" },
+		{ "HTTP_ACCEPT", "text/html,application/xhtml+xml,application/xml;q=0.9,"
+		                 "image/avif,image/webp,*/*;q=0.8" },
+		{ "HTTP_ACCEPT_LANGUAGE", "en-GB,en;q=0.5" },
+		{ "HTTP_ACCEPT_ENCODING", "gzip, deflate, br" },
+		{ "HTTP_COOKIE", "session=0123456789abcdef0123456789abcdef" },
+		{ "HTTP_REFERER", "https://shop.example/" }, { NULL, NULL } };
+	struct loopback loop;
+
+	loopback_open(&loop);
+	ag_get(loop.app, "/*path", answers);
+	loopback_get(&loop, "/");
+	cr_assert_eq(loop.status, 200);
+	size_t least = left;
+
+	left = 0;
+	loopback_request(&loop, usual, NULL);
+	cr_assert_eq(loop.status, 200);
+	cr_expect_eq(left, least, "%zu bytes in other blocks", least - left);
+	loopback_close(&loop);
+}
