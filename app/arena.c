@@ -1,6 +1,5 @@
 #include "arena.h"
 
-#include <stdalign.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,9 +61,7 @@ void arena_init(struct arena *arena, struct block_pool *pool, size_t cap)
 	*arena = (struct arena){ .pool = pool, .left = cap };
 }
 
-/* Puts a block with room for `size` bytes in front. A large one does not end the use of the other.
- */
-static char *arena_grow(struct arena *arena, size_t size)
+char *arena_grow(struct arena *arena, size_t size)
 {
 	size_t whole = ARENA_BLOCK;
 	bool large = size > ARENA_BLOCK - sizeof(struct block);
@@ -88,29 +85,6 @@ static char *arena_grow(struct arena *arena, size_t size)
 	arena->at = (char *)(block + 1) + size;
 	arena->end = (char *)block + whole;
 	return (char *)(block + 1);
-}
-
-char *arena_text(struct arena *arena, size_t size)
-{
-	if ((size_t)(arena->end - arena->at) < size)
-		return arena_grow(arena, size);
-	char *at = arena->at;
-
-	arena->at += size;
-	return at;
-}
-
-void *arena_alloc(struct arena *arena, size_t size)
-{
-	size_t skip = -(uintptr_t)arena->at & (alignof(max_align_t) - 1);
-
-	if ((size_t)(arena->end - arena->at) < skip ||
-	        (size_t)(arena->end - arena->at) - skip < size)
-		return arena_grow(arena, size);
-	char *at = arena->at + skip;
-
-	arena->at = at + size;
-	return at;
 }
 
 /* Not inlined: where GCC sees a size it takes `rep stos`, which begins slowly, for memset(3). */

@@ -5,6 +5,7 @@
 #ifndef APP_ARENA_H
 #define APP_ARENA_H
 
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -31,14 +32,35 @@ struct arena {
 /* An empty arena that may hold `cap` bytes in all. `pool` must outlive it. */
 void arena_init(struct arena *arena, struct block_pool *pool, size_t cap);
 
-/* `size` bytes aligned for any type, not zeroed; NULL above the cap or without memory. */
-void *arena_alloc(struct arena *arena, size_t size);
+/* Puts a block with room for `size` bytes in front. A large one does not end the use of the other.
+ */
+char *arena_grow(struct arena *arena, size_t size);
+
+/* `size` bytes for text; NULL above the cap or without memory. */
+static inline char *arena_text(struct arena *arena, size_t size)
+{
+	char *at = arena->at;
+
+	if ((size_t)(arena->end - at) < size)
+		return arena_grow(arena, size);
+	arena->at = at + size;
+	return at;
+}
+
+/* The same, aligned for any type. Nothing is zeroed. */
+static inline void *arena_alloc(struct arena *arena, size_t size)
+{
+	/* a block ends at an aligned place, or nothing is left of it */
+	size_t left = (size_t)(arena->end - arena->at), skip = left % alignof(max_align_t);
+
+	if (left - skip < size)
+		return arena_grow(arena, size);
+	arena->at += skip + size;
+	return arena->at - size;
+}
 
 /* The same, zeroed. */
 void *arena_zeroed(struct arena *arena, size_t size);
-
-/* Without alignment, for text. */
-char *arena_text(struct arena *arena, size_t size);
 
 /* A NUL-terminated copy; NULL like arena_alloc. */
 char *arena_copy(struct arena *arena, const char *text, size_t length);

@@ -288,8 +288,8 @@ bool env_set(struct env *env, enum var_id id, const char *value, size_t value_le
 
 bool env_point(struct env *env, enum var_id id, const char *value, size_t value_length)
 {
-	if (env->count == env->capacity && !env_grow(env, 1))
-		return false;
+	if (env->count == env->capacity)
+		return env_grow(env, 1) && env_point(env, id, value, value_length);
 	env_hide(env, id);
 	/* derived entries are never written to */
 	env->vars[env->count++] = (struct var){ .value = (char *)value,

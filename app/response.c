@@ -104,7 +104,7 @@ int ag_write(struct ag_request *req, const void *data, size_t size)
 		return send_through(req, data, size);
 	if (!buffer_get(req))
 		return AG_NOMEM;
-	memcpy(req->buffer + req->buffered, data, size);
+	copy_short(req->buffer + req->buffered, data, size);
 	req->buffered += size;
 	return 0;
 }
@@ -219,27 +219,43 @@ static void settle(struct ag_request *req, int status)
 		write_error_page(req);
 }
 
+/* All of it goes in one piece. */
+static void end_whole(struct ag_request *req, int status)
+{
+	struct head head;
+
+	settle(req, status);
+	if (req->broken)
+		return;
+	response_build_head(req, &head,
+	        req->is_head && req->announced >= 0 ? req->announced : (int64_t)req->body_sent);
+	req->head_sent = true;
+	if (req->gate->send(req, &head, req->buffer, head.bodiless ? 0 : req->buffered, true) < 0)
+		req->broken = true;
+}
+
+static void end_stream(struct ag_request *req, int status)
+{
+	bool lacks = req->announced >= 0 && !is_silent(req) &&
+	             req->body_sent < (uint64_t)req->announced;
+
+	if (req->broken)
+		return; /* nobody takes the rest */
+	req->cut_short = !req->upgraded && (lacks || req->refused || status < 0);
+	if (send_piece(req, req->buffer, req->buffered, true, -1) < 0)
+		req->broken = true;
+}
+
 void response_finish(struct ag_request *req, int status)
 {
-	int64_t length = -1;
-
 	if (req->expired && !req->refused)
 		req->refused = 504;
 	if (req->websocket)
 		websocket_end(req->websocket);
-	if (!req->head_sent) {
-		settle(req, status);
-		length = req->is_head && req->announced >= 0 ? req->announced
-		                                             : (int64_t)req->body_sent;
-	}
-	bool cut = req->head_sent && !req->upgraded &&
-	           ((req->announced >= 0 && !is_silent(req) &&
-	                    req->body_sent < (uint64_t)req->announced) ||
-	                   req->refused || status < 0);
-
-	req->cut_short = cut && !req->broken; /* nobody takes the rest of an aborted one */
-	if (!req->broken && send_piece(req, req->buffer, req->buffered, true, length) < 0)
-		req->broken = true;
+	if (req->head_sent)
+		end_stream(req, status);
+	else
+		end_whole(req, status);
 	req->buffered = 0;
 	req->ended = true;
 	response_release(req);

@@ -251,18 +251,18 @@ void response_build_head(struct ag_request *req, struct head *head, int64_t leng
 {
 	if (!req->status)
 		req->status = 200;
-	head->status = req->status;
-	head->fields = req->fields;
-	head->fields_length = req->fields_length;
-	if (!req->has_type && !response_has_no_body(req->status)) {
-		size_t length_of_type = sizeof(default_type) - 1;
+	bool no_body = response_has_no_body(req->status);
 
-		if (req->fields_length)
-			memcpy(req->fields + req->fields_length, default_type, length_of_type);
-		else
-			head->fields = default_type;
-		head->fields_length += length_of_type;
-	}
-	head->length = response_has_no_body(req->status) ? -1 : length;
-	head->bodiless = req->is_head || response_has_no_body(req->status);
+	*head = (struct head){ .status = req->status,
+		.fields = req->fields,
+		.fields_length = req->fields_length,
+		.length = no_body ? -1 : length,
+		.bodiless = no_body || req->is_head };
+	if (req->has_type || no_body)
+		return;
+	if (req->fields_length)
+		memcpy(req->fields + req->fields_length, default_type, sizeof(default_type) - 1);
+	else
+		head->fields = default_type;
+	head->fields_length += sizeof(default_type) - 1;
 }
