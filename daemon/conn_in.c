@@ -29,18 +29,21 @@ static struct ag_request *request_of(const struct conn *conn, uint16_t id)
 static bool add_peer(struct conn *conn, struct env *env)
 {
 	struct sockaddr_storage peer = conn_peer(conn);
-	char host[64], port[12];
-	struct writer digits = { (uint8_t *)port, (uint8_t *)port + sizeof(port), false };
+	char host[64];
+	uint8_t port[20], *end;
 
-	write_decimal(&digits, socket_host((struct sockaddr *)&peer, host, sizeof(host)));
+	end = put_decimal(port, socket_host((struct sockaddr *)&peer, host, sizeof(host)));
 	if (!env_set(env, VAR_REMOTE_ADDR, host, strlen(host)) ||
-	        !env_set(env, VAR_REMOTE_PORT, port, (size_t)((char *)digits.at - port)))
+	        !env_set(env, VAR_REMOTE_PORT, (char *)port, (size_t)(end - port)))
 		return false;
-	const char *name = conn->listener->bound->name, *colon = strrchr(name, ':');
-
 	/* the listener's own: a PROXY header may have changed the peer's family */
-	return strncmp(name, "unix:", 5) == 0 ||
-	       env_set(env, VAR_SERVER_PORT, colon + 1, strlen(colon + 1));
+	const char *name = conn->listener->bound->name;
+
+	if (strncmp(name, "unix:", 5) == 0)
+		return true;
+	const char *colon = strrchr(name, ':');
+
+	return env_set(env, VAR_SERVER_PORT, colon + 1, strlen(colon + 1));
 }
 
 /* Answers a request that no handler may see. Others on the connection go on, where it has others.

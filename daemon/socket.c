@@ -1,6 +1,7 @@
 #include "socket.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -41,17 +42,15 @@ void socket_name(const struct sockaddr *address, socklen_t length, char *name, s
 }
 
 /* As inet_ntop(3) does it, for each request of a client's own. */
-static void write_v4(const struct in_addr *address, char *host, size_t size)
+static void put_v4(const struct in_addr *address, char *host)
 {
 	const uint8_t *bytes = (const uint8_t *)&address->s_addr;
-	struct writer out = { (uint8_t *)host, (uint8_t *)host + size - 1, false };
+	uint8_t *at = (uint8_t *)host;
 
 	for (int i = 0; i < 4; i++) {
-		write_decimal(&out, bytes[i]);
-		if (i < 3)
-			write_literal(&out, ".");
+		at = put_decimal(at, bytes[i]);
+		*at++ = i < 3 ? '.' : '\0';
 	}
-	*out.at = '\0';
 }
 
 unsigned socket_host(const struct sockaddr *address, char *host, size_t size)
@@ -59,7 +58,8 @@ unsigned socket_host(const struct sockaddr *address, char *host, size_t size)
 	if (address->sa_family == AF_INET) {
 		const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
 
-		write_v4(&v4->sin_addr, host, size);
+		assert(size >= INET_ADDRSTRLEN);
+		put_v4(&v4->sin_addr, host);
 		return ntohs(v4->sin_port);
 	}
 	if (address->sa_family == AF_INET6) {
