@@ -147,45 +147,29 @@ static bool may_go_on(const struct conn *conn, const struct ag_request *req)
 	return body_left <= DRAIN_MAX && req->body_received;
 }
 
-static void encode_head(
-        struct conn *conn, struct ag_request *req, const struct head *head, struct writer *out)
+/* The connection ends behind this answer. */
+static void close_behind(struct conn *conn, const struct ag_request *req)
 {
-	const struct protocol *protocol = conn->protocol;
-	struct reply reply = {
-		.status = head->status,
-		.fields = { (const uint8_t *)head->fields, head->fields_length },
-		.length = head->length,
-		.bodiless = head->bodiless,
-		.close = !may_go_on(conn, req),
-	};
-
-	if (protocol->direct)
-		reply.date = worker_date(conn->worker);
-	req->answered = (uint8_t)(head->status / 100);
-	protocol->head(conn->decoder, req->id, &reply, out);
-	if (!reply.close && protocol->keeps(conn->decoder, req->id))
-		return;
 	conn->closing = true;
 	/* a body nobody wanted may be longer than announced: nginx 1.22 with unbuffered SCGI */
-	if (protocol->body_left(conn->decoder, req->id) || request_body_unread(req))
+	if (conn->protocol->body_left(conn->decoder, req->id) || request_body_unread(req))
 		conn->lingers = true;
 }
 
-static void encode_body(struct conn *conn, const struct ag_request *req, const uint8_t *data,
-        size_t size, struct writer *out)
+static void fill_reply(
+        struct conn *conn, struct ag_request *req, const struct head *head, struct reply *reply)
 {
 	const struct protocol *protocol = conn->protocol;
 
-	while (size > 0) {
-		size_t n = size < protocol->frame_max ? size : protocol->frame_max;
-		struct span tail = protocol->frame(conn->decoder, req->id, n, out);
-
-		write_bytes(out, data, n);
-		if (tail.length)
-			write_bytes(out, tail.data, tail.length);
-		data += n;
-		size -= n;
-	}
+	reply->status = head->status;
+	reply->fields = (struct span){ (const uint8_t *)head->fields, head->fields_length };
+	reply->length = head->length;
+	reply->bodiless = head->bodiless;
+	reply->date = protocol->direct ? worker_date(conn->worker) : (struct span){ NULL, 0 };
+	reply->close = !may_go_on(conn, req) || !protocol->keeps(conn->decoder, req->id, reply);
+	if (reply->close)
+		close_behind(conn, req);
+	req->answered = (uint8_t)(head->status / 100);
 }
 
 /* Whether the front end says that this is its name. */
@@ -196,28 +180,50 @@ static bool is_front(const struct ag_request *req, const char *name)
 	return software && strncmp(env_value(software), name, strlen(name)) == 0;
 }
 
-/* The same where no other exchange follows on the connection. */
-static __attribute__((noinline)) void encode_last_end(
-        struct conn *conn, struct ag_request *req, struct writer *out)
+/* An end behind which the connection closes; returns whether a word of that follows it. */
+static __attribute__((noinline)) bool check_last(
+        struct conn *conn, const struct ag_request *req, struct portion *portion)
 {
 	const struct protocol *protocol = conn->protocol;
-	bool kept = protocol->keeps(conn->decoder, req->id);
 
 	conn->closing = true;
-	if (req->cut_short && !protocol->multiplexes)
-		return;
-	protocol->end(conn->decoder, req->id, out);
-	if (kept && protocol->bye && !conn->requests->next && is_front(req, "nginx"))
-		protocol->bye(out);
+	portion->end = !req->cut_short || protocol->multiplexes;
+	return protocol->bye && !conn->requests->next &&
+	       protocol->keeps(conn->decoder, req->id, NULL) && is_front(req, "nginx");
 }
 
-static void encode_end(struct conn *conn, struct ag_request *req, struct writer *out)
+/* Takes what is too much for one frame off a part. */
+static __attribute__((noinline)) void encode_frames(struct conn *conn, const struct ag_request *req,
+        struct portion *portion, struct writer *out)
 {
-	req->over = true;
-	if (conn->closing || req->cut_short)
-		encode_last_end(conn, req, out);
-	else
-		conn->protocol->end(conn->decoder, req->id, out);
+	const struct protocol *protocol = conn->protocol;
+
+	while (portion->body.length > protocol->frame_max) {
+		struct portion first = { portion->reply,
+			{ portion->body.data, protocol->frame_max }, false };
+
+		protocol->write(conn->decoder, req->id, &first, out);
+		span_take(&portion->body, protocol->frame_max);
+		portion->reply = NULL;
+	}
+}
+
+static inline void encode(
+        struct conn *conn, struct ag_request *req, struct portion *portion, struct writer *out)
+{
+	const struct protocol *protocol = conn->protocol;
+	bool says_bye = false;
+
+	if (portion->end) {
+		req->over = true;
+		if (conn->closing || req->cut_short)
+			says_bye = check_last(conn, req, portion);
+	}
+	if (portion->body.length > protocol->frame_max)
+		encode_frames(conn, req, portion, out);
+	protocol->write(conn->decoder, req->id, portion, out);
+	if (says_bye)
+		protocol->bye(out);
 }
 
 static int gate_send(
@@ -228,12 +234,14 @@ static int gate_send(
 	if (conn->state != CONN_OPEN || conn->failed)
 		return AG_GONE;
 	struct writer out = output(conn);
+	struct portion portion = { NULL, { body, size }, end };
+	struct reply reply;
 
-	if (head)
-		encode_head(conn, req, head, &out);
-	encode_body(conn, req, body, size, &out);
-	if (end)
-		encode_end(conn, req, &out);
+	if (head) {
+		fill_reply(conn, req, head, &reply);
+		portion.reply = &reply;
+	}
+	encode(conn, req, &portion, &out);
 	conn->sent += (uint32_t)(out.at - conn->worker->output);
 	if (!write_out(conn, &out))
 		return AG_GONE;
@@ -316,9 +324,10 @@ static void gate_finished(struct ag_request *req)
 		conn_log_end(conn, req);
 	if (!req->over && conn->state == CONN_OPEN && !conn->failed) {
 		struct writer out = output(conn);
+		struct portion end = { .end = true };
 
-		conn->closing |= !conn->protocol->keeps(conn->decoder, req->id);
-		encode_end(conn, req, &out);
+		conn->closing |= !conn->protocol->keeps(conn->decoder, req->id, NULL);
+		encode(conn, req, &end, &out);
 		write_out(conn, &out);
 	}
 	tally_answered(conn->worker, req);

@@ -30,19 +30,17 @@ bool cgi_length(struct span text, bool empty_ok, uint64_t *length);
 enum decode_result cgi_decode_body(uint64_t *left, struct span *in, struct wire_event *event);
 
 /*
- * The head of an answer as CGI programs write it (RFC 3875 6.3): a line of `name` ("Status: " or
- * "HTTP/1.1 ") and the status, the fields with Content-Length, and an empty line. No
- * Transfer-Encoding, no Connection: the connection to the client is the gateway's.
+ * A part of an answer as CGI programs write it (RFC 3875 6.3), without framing: a line of `name`
+ * ("Status: " or "HTTP/1.1 ") and the status, the fields with Content-Length, an empty line, and
+ * the body. No Transfer-Encoding, no Connection: the connection to the client is the gateway's.
  */
-void cgi_write_head(const struct reply *reply, struct span name, struct writer *out);
+void cgi_write(const struct portion *portion, struct span name, struct writer *out);
 
 /* Parts of it: "404 Not Found" and the line's end, and the fields; see put_bytes(). */
 uint8_t *cgi_put_status(uint8_t *at, int status);
 uint8_t *cgi_put_fields(uint8_t *at, const struct reply *reply);
 
-/* For protocols without framing and with one exchange for each connection. */
-struct span cgi_no_frame(void *state, uint16_t id, size_t length, struct writer *out);
-void cgi_no_end(void *state, uint16_t id, struct writer *out);
-bool cgi_never_keeps(const void *state, uint16_t id);
+/* For protocols with one exchange for each connection. */
+bool cgi_never_keeps(const void *state, uint16_t id, const struct reply *reply);
 
 #endif

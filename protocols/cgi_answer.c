@@ -1,4 +1,4 @@
-/* Answers as CGI programs write them, and protocols that add no framing: see cgi.h. */
+/* Answers as CGI programs write them: see cgi.h. */
 #include "../app/status.h"
 #include "cgi.h"
 
@@ -26,37 +26,25 @@ uint8_t *cgi_put_fields(uint8_t *at, const struct reply *reply)
 	return put_literal(at, "\r\n");
 }
 
-void cgi_write_head(const struct reply *reply, struct span name, struct writer *out)
+void cgi_write(const struct portion *portion, struct span name, struct writer *out)
 {
-	uint8_t *at = write_room(out, reply->fields.length + PROTOCOL_HEAD_MAX);
+	uint8_t *at = portion_room(out, portion);
 
 	if (!at)
 		return;
-	at = put_bytes(at, name.data, name.length);
-	at = cgi_put_status(at, reply->status);
-	at = cgi_put_fields(at, reply);
-	out->at = put_literal(at, "\r\n");
+	if (portion->reply) {
+		at = put_bytes(at, name.data, name.length);
+		at = cgi_put_status(at, portion->reply->status);
+		at = cgi_put_fields(at, portion->reply);
+		at = put_literal(at, "\r\n");
+	}
+	out->at = put_bytes(at, portion->body.data, portion->body.length);
 }
 
-struct span cgi_no_frame(void *state, uint16_t id, size_t length, struct writer *out)
+bool cgi_never_keeps(const void *state, uint16_t id, const struct reply *reply)
 {
 	(void)state;
 	(void)id;
-	(void)length;
-	(void)out;
-	return (struct span){ NULL, 0 };
-}
-
-void cgi_no_end(void *state, uint16_t id, struct writer *out)
-{
-	(void)state;
-	(void)id;
-	(void)out;
-}
-
-bool cgi_never_keeps(const void *state, uint16_t id)
-{
-	(void)state;
-	(void)id;
+	(void)reply;
 	return false;
 }

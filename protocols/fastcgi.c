@@ -7,8 +7,8 @@ enum slot_phase {
 	SLOT_PARAMS, /* at the lengths of a pair, `have` of whose bytes are in `raw` */
 	SLOT_PAIR,   /* inside a pair, `left` bytes of it still to come */
 	SLOT_STDIN,  /* the parameters are there */
-	SLOT_OVER,   /* the request is complete: waits for end() */
-	SLOT_GONE,   /* aborted or refused: waits for end(), all that comes is passed over */
+	SLOT_OVER,   /* the request is complete: waits for the end of its answer */
+	SLOT_GONE,   /* aborted or refused: waits for that too, all that comes is passed over */
 };
 
 struct slot {
@@ -402,14 +402,9 @@ static uint8_t *put_status(uint8_t *at, const struct reply *reply)
  * has a meaning (RFC 9110 10.2.2), Status stands behind it: HAProxy makes 302 of one that stands
  * before (its issue 2865).
  */
-static void fastcgi_head(void *state, uint16_t id, const struct reply *reply, struct writer *out)
+static uint8_t *put_head(uint8_t *record, uint16_t id, const struct reply *reply)
 {
 	bool late = reply->status == 201 || reply->status / 100 == 3;
-	uint8_t *record = write_room(out, reply->fields.length + PROTOCOL_HEAD_MAX);
-
-	(void)state;
-	if (!record)
-		return;
 	uint8_t *content = record + FCGI_HEADER_LEN, *at = content;
 
 	if (!late)
@@ -419,14 +414,39 @@ static void fastcgi_head(void *state, uint16_t id, const struct reply *reply, st
 		at = put_status(at, reply);
 	at = put_literal(at, "\r\n");
 	fastcgi_put_record(record, FCGI_STDOUT, id, (size_t)(at - content));
-	out->at = at;
+	return at;
 }
 
-static struct span fastcgi_frame(void *state, uint16_t id, size_t length, struct writer *out)
+/* 6.1: a STDERR that was sent is ended as STDOUT is, one that was not needs no record. */
+static uint8_t *put_end(uint8_t *at, uint16_t id, bool logged)
 {
-	(void)state;
-	fastcgi_write_record(out, FCGI_STDOUT, id, length);
-	return (struct span){ NULL, 0 };
+	if (logged)
+		at = fastcgi_put_record(at, FCGI_STDERR, id, 0);
+	at = fastcgi_put_record(at, FCGI_STDOUT, id, 0);
+	return fastcgi_put_end(at, id, FCGI_REQUEST_COMPLETE);
+}
+
+static void fastcgi_write(
+        void *state, uint16_t id, const struct portion *portion, struct writer *out)
+{
+	uint8_t *at = portion_room(out, portion);
+
+	if (!at)
+		return;
+	if (portion->reply)
+		at = put_head(at, id, portion->reply);
+	if (portion->body.length) {
+		at = fastcgi_put_record(at, FCGI_STDOUT, id, portion->body.length);
+		at = put_bytes(at, portion->body.data, portion->body.length);
+	}
+	if (portion->end) {
+		struct slot *slot = slot_of(state, id);
+
+		at = put_end(at, id, slot && slot->logged);
+		if (slot)
+			slot_close(state, slot);
+	}
+	out->at = at;
 }
 
 /* A whole record each, so that a gateway that logs by records has it in one piece. */
@@ -442,22 +462,6 @@ static void fastcgi_log(void *state, uint16_t id, struct span line, struct write
 	write_literal(out, "\n");
 }
 
-/* 6.1: a STDERR that was sent is ended as STDOUT is, one that was not needs no record. */
-static void fastcgi_end(void *state, uint16_t id, struct writer *out)
-{
-	struct slot *slot = slot_of(state, id);
-	uint8_t *at = write_room(out, PROTOCOL_FRAME_MAX);
-
-	if (at) {
-		if (slot && slot->logged)
-			at = fastcgi_put_record(at, FCGI_STDERR, id, 0);
-		at = fastcgi_put_record(at, FCGI_STDOUT, id, 0);
-		out->at = fastcgi_put_end(at, id, FCGI_REQUEST_COMPLETE);
-	}
-	if (slot)
-		slot_close(state, slot);
-}
-
 /*
  * FastCGI has no word for it, and a request that is sent while the connection closes is lost. nginx
  * keeps a connection only if nothing stands behind END_REQUEST; an empty management record may.
@@ -467,10 +471,11 @@ static void fastcgi_bye(struct writer *out)
 	fastcgi_write_record(out, FCGI_GET_VALUES_RESULT, FCGI_NULL_REQUEST_ID, 0);
 }
 
-static bool fastcgi_keeps(const void *state, uint16_t id)
+static bool fastcgi_keeps(const void *state, uint16_t id, const struct reply *reply)
 {
 	const struct slot *slot = slot_find(state, id);
 
+	(void)reply;
 	return slot && slot->keep;
 }
 
@@ -490,9 +495,7 @@ const struct protocol protocol_fastcgi = {
 	.frame_max = 65528, /* the largest multiple of 8 that a record holds */
 	.sniff = fastcgi_sniff,
 	.decode = fastcgi_decode,
-	.head = fastcgi_head,
-	.frame = fastcgi_frame,
-	.end = fastcgi_end,
+	.write = fastcgi_write,
 	.log = fastcgi_log,
 	.keeps = fastcgi_keeps,
 	.bye = fastcgi_bye,

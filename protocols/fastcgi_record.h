@@ -5,6 +5,7 @@
 #ifndef PROTOCOLS_FASTCGI_RECORD_H
 #define PROTOCOLS_FASTCGI_RECORD_H
 
+#include <endian.h>
 #include <fastcgi.h>
 
 #include "protocol.h"
@@ -18,8 +19,8 @@
 /* 3.3: a record's header; `length` bytes of content follow, and no padding. See put_bytes(). */
 static inline uint8_t *fastcgi_put_record(uint8_t *at, uint8_t type, uint16_t id, size_t length)
 {
-	const uint8_t header[FCGI_HEADER_LEN] = { FCGI_VERSION_1, type, (uint8_t)(id >> 8),
-		(uint8_t)id, (uint8_t)(length >> 8), (uint8_t)length, 0, 0 };
+	const uint16_t header[FCGI_HEADER_LEN / 2] = { htobe16(FCGI_VERSION_1 << 8 | type),
+		htobe16(id), htobe16((uint16_t)length), 0 };
 
 	return put_bytes(at, header, sizeof(header));
 }

@@ -140,10 +140,8 @@ void http_upgrade(void *state, uint16_t id);
 void http_start_over(struct http *http);
 
 /* The encoder's: see struct protocol. */
-void http_head(void *state, uint16_t id, const struct reply *reply, struct writer *out);
-struct span http_frame(void *state, uint16_t id, size_t length, struct writer *out);
-void http_end(void *state, uint16_t id, struct writer *out);
-bool http_keeps(const void *state, uint16_t id);
+void http_write(void *state, uint16_t id, const struct portion *portion, struct writer *out);
+bool http_keeps(const void *state, uint16_t id, const struct reply *reply);
 uint64_t http_body_left(const void *state, uint16_t id);
 void http_want_body(void *state, struct writer *out);
 

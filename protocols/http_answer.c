@@ -26,10 +26,15 @@ static uint8_t *put_framing(uint8_t *at, struct http *http, const struct reply *
 	return put_literal(at, "Transfer-Encoding: chunked\r\n");
 }
 
-/* A body of unknown length for HTTP/1.0 ends with the connection, whatever the client asked. */
+/* Whether only a close can end the body: of unknown length for HTTP/1.0, whatever was asked. */
+static bool ends_by_close(const struct http *http, const struct reply *reply)
+{
+	return http->old && reply->length < 0 && !reply->bodiless;
+}
+
 static uint8_t *put_connection(uint8_t *at, struct http *http, const struct reply *reply)
 {
-	if (http->old && reply->length < 0 && !reply->bodiless)
+	if (ends_by_close(http, reply))
 		http->keeps = false;
 	if (reply->status == 101)
 		return put_literal(at, "Connection: Upgrade\r\n");
@@ -40,14 +45,8 @@ static uint8_t *put_connection(uint8_t *at, struct http *http, const struct repl
 	return http->old ? put_literal(at, "Connection: keep-alive\r\n") : at;
 }
 
-void http_head(void *state, uint16_t id, const struct reply *reply, struct writer *out)
+static uint8_t *put_head(uint8_t *at, struct http *http, const struct reply *reply)
 {
-	struct http *http = state;
-	uint8_t *at = write_room(out, reply->fields.length + PROTOCOL_HEAD_MAX);
-
-	(void)id;
-	if (!at)
-		return;
 	at = put_literal(at, "HTTP/1.1 ");
 	at = cgi_put_status(at, reply->status);
 	at = put_bytes(at, reply->fields.data, reply->fields.length);
@@ -58,49 +57,68 @@ void http_head(void *state, uint16_t id, const struct reply *reply, struct write
 	}
 	at = put_framing(at, http, reply);
 	at = put_connection(at, http, reply);
-	out->at = put_literal(at, "\r\n");
 	if (reply->status >= 200)
 		http->expects = false;
+	return put_literal(at, "\r\n");
 }
 
-/* A piece of the body as a chunk; one of no bytes would end it. */
-struct span http_frame(void *state, uint16_t id, size_t length, struct writer *out)
+static uint8_t *put_hex(uint8_t *at, size_t value)
 {
 	static const char digits[] = "0123456789abcdef";
-	const struct http *http = state;
-	char hex[2 * sizeof length];
-	size_t at = sizeof hex;
+	int shift = 8 * sizeof(value) - 4;
 
-	(void)id;
-	if (!http->chunking || length == 0)
-		return (struct span){ NULL, 0 };
-	for (; length > 0; length >>= 4)
-		hex[--at] = digits[length & 15];
-	write_bytes(out, hex + at, sizeof hex - at);
-	write_literal(out, "\r\n");
-	return SPAN("\r\n");
+	while (shift > 0 && !(value >> shift))
+		shift -= 4;
+	for (; shift >= 0; shift -= 4)
+		*at++ = (uint8_t)digits[value >> shift & 15];
+	return at;
+}
+
+/* A piece of the body, as a chunk where it must be; one of no bytes would end it. */
+static uint8_t *put_piece(uint8_t *at, const struct http *http, struct span piece)
+{
+	if (!http->chunking || !piece.length)
+		return put_bytes(at, piece.data, piece.length);
+	at = put_hex(at, piece.length);
+	at = put_literal(at, "\r\n");
+	at = put_bytes(at, piece.data, piece.length);
+	return put_literal(at, "\r\n");
 }
 
 /* What the peer still sends of the request comes as events yet, and as END. */
-void http_end(void *state, uint16_t id, struct writer *out)
+static uint8_t *put_end(uint8_t *at, struct http *http)
 {
-	struct http *http = state;
-
-	(void)id;
 	if (http->chunking)
-		write_literal(out, "0\r\n\r\n");
+		at = put_literal(at, "0\r\n\r\n");
 	http->chunking = false;
 	http->ended = true;
 	if (http->phase == HTTP_DONE)
 		http_start_over(http);
+	return at;
 }
 
-bool http_keeps(const void *state, uint16_t id)
+void http_write(void *state, uint16_t id, const struct portion *portion, struct writer *out)
+{
+	struct http *http = state;
+	uint8_t *at = portion_room(out, portion);
+
+	(void)id;
+	if (!at)
+		return;
+	if (portion->reply)
+		at = put_head(at, http, portion->reply);
+	at = put_piece(at, http, portion->body);
+	if (portion->end)
+		at = put_end(at, http);
+	out->at = at;
+}
+
+bool http_keeps(const void *state, uint16_t id, const struct reply *reply)
 {
 	const struct http *http = state;
 
 	(void)id;
-	return http->keeps;
+	return http->keeps && !(reply && ends_by_close(http, reply));
 }
 
 uint64_t http_body_left(const void *state, uint16_t id)

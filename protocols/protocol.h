@@ -32,18 +32,19 @@
  * A protocol without multiplexing does not begin the next exchange by itself: the caller stops
  * pulling after END until the answer has been sent.
  *
- * Encoding. Every exchange that began is ended by the caller, in this order and with these bytes
- * on the wire:
+ * Encoding. Every exchange that began is ended by the caller. write() takes an answer in parts, or
+ * as one, in this order:
  *
- *	head()  the status and the header fields
- *	frame() before each piece of the body; `pieces` of at most `frame_max` bytes
- *	end()   what closes the answer; the decoder forgets the exchange: what the peer still sends
- *	        for it is passed over where the protocol can tell, and its id may be used again
+ *	the head  the status and the header fields
+ *	the body  in pieces of at most `frame_max` bytes
+ *	the end   what closes the answer; the decoder forgets the exchange: what the peer still
+ *	          sends for it is passed over where the protocol can tell, and its id may be used
+ *	          again
  *
- * end() alone, without head(), ends an exchange that gets no answer.
+ * The end alone, without a head, ends an exchange that gets no answer.
  *
  * Where the framing allows it the next exchange may follow; keeps() says whether the peer wants
- * that. The caller tells head() with `close` where it does not, and closes after end() then.
+ * that. The caller tells the head with `close` where it does not, and closes after the end then.
  */
 #ifndef PROTOCOLS_PROTOCOL_H
 #define PROTOCOLS_PROTOCOL_H
@@ -137,6 +138,13 @@ struct reply {
 	struct span date;   /* the time now as HTTP-date; for protocols whose gateway adds none */
 };
 
+/* A part of an answer. */
+struct portion {
+	const struct reply *reply; /* its head; NULL: that was written before, or there is none */
+	struct span body;          /* the next piece of its body; may be empty */
+	bool end;                  /* it ends here, and the exchange with it */
+};
+
 struct protocol {
 	const char *name;  /* as configured: "fastcgi" */
 	const char *pass;  /* nginx's directive for it */
@@ -152,20 +160,18 @@ struct protocol {
 	enum decode_result (*decode)(void *state, const struct limits *limits, struct span *in,
 	        struct wire_event *event);
 
-	void (*head)(void *state, uint16_t id, const struct reply *reply, struct writer *out);
-	/* what stands before a piece of `length` bytes; returns what stands behind it */
-	struct span (*frame)(void *state, uint16_t id, size_t length, struct writer *out);
-	void (*end)(void *state, uint16_t id, struct writer *out);
+	/* Writes a part; `out` must have portion_room() for it. */
+	void (*write)(void *state, uint16_t id, const struct portion *portion, struct writer *out);
 
 	/*
-	 * Whether the peer takes another exchange after this one. Asked after head(): an answer
-	 * that only a close can end takes it back.
+	 * Whether the peer takes another exchange after this one. Asked before the head, with what
+	 * is to be its reply, as there are answers that only a close can end; or with NULL.
 	 */
-	bool (*keeps)(const void *state, uint16_t id);
+	bool (*keeps)(const void *state, uint16_t id, const struct reply *reply);
 
 	/*
 	 * What nginx takes as a reason not to use a connection again that it asked to keep; written
-	 * behind the last end(). NULL where head() can say that the connection closes.
+	 * behind the last end. NULL where a head can say that the connection closes.
 	 */
 	void (*bye)(struct writer *out);
 
@@ -179,23 +185,33 @@ struct protocol {
 	void (*want_body)(void *state, struct writer *out);
 
 	/*
-	 * The peer speaks another protocol from here on (RFC 9110 7.8); between END and head() with
-	 * status 101. All that comes now is BODY, the answer has no frames, and no other exchange
-	 * follows. NULL: the gateway can't pass that on.
+	 * The peer speaks another protocol from here on (RFC 9110 7.8); between END and the head
+	 * with status 101. All that comes now is BODY, the answer has no frames, and no other
+	 * exchange follows. NULL: the gateway can't pass that on.
 	 */
 	void (*upgrade)(void *state, uint16_t id);
 
 	/*
-	 * Tells the gateway a line that the application logs, between BEGIN and end(), before,
+	 * Tells the gateway a line that the application logs, between BEGIN and the end, before,
 	 * behind or between pieces of the answer; may be NULL. The line has no control bytes, and
 	 * less than frame_max of others.
 	 */
 	void (*log)(void *state, uint16_t id, struct span line, struct writer *out);
 };
 
-/* Most bytes that head() adds to reply.fields, and that frame() or end() write, or log() adds. */
+/* Most bytes that write() adds to a body and to reply.fields, with a head and without; and log().
+ */
 #define PROTOCOL_HEAD_MAX  512
-#define PROTOCOL_FRAME_MAX 32
+#define PROTOCOL_FRAME_MAX 64
+
+/* Where to put a part, or NULL: see write_room(). */
+static inline uint8_t *portion_room(struct writer *out, const struct portion *portion)
+{
+	size_t head = portion->reply ? portion->reply->fields.length + PROTOCOL_HEAD_MAX
+	                             : PROTOCOL_FRAME_MAX;
+
+	return write_room(out, head + portion->body.length);
+}
 
 extern const struct protocol protocol_fastcgi, protocol_scgi, protocol_uwsgi, protocol_http;
 

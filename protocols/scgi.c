@@ -200,11 +200,11 @@ static enum decode_result scgi_decode(
 	return DECODE_MORE;
 }
 
-static void scgi_head(void *state, uint16_t id, const struct reply *reply, struct writer *out)
+static void scgi_write(void *state, uint16_t id, const struct portion *portion, struct writer *out)
 {
 	(void)state;
 	(void)id;
-	cgi_write_head(reply, SPAN("Status: "), out);
+	cgi_write(portion, SPAN("Status: "), out);
 }
 
 static uint64_t scgi_body_left(const void *state, uint16_t id)
@@ -233,9 +233,7 @@ const struct protocol protocol_scgi = {
 	.frame_max = 1 << 20,
 	.sniff = scgi_sniff,
 	.decode = scgi_decode,
-	.head = scgi_head,
-	.frame = cgi_no_frame,
-	.end = cgi_no_end,
+	.write = scgi_write,
 	.keeps = cgi_never_keeps,
 	.body_left = scgi_body_left,
 	.upgrade = scgi_upgrade,

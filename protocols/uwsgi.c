@@ -180,11 +180,11 @@ static enum decode_result uwsgi_decode(
 }
 
 /* mod_proxy_uwsgi demands an HTTP status line, and nginx would leak a Status field. */
-static void uwsgi_head(void *state, uint16_t id, const struct reply *reply, struct writer *out)
+static void uwsgi_write(void *state, uint16_t id, const struct portion *portion, struct writer *out)
 {
 	(void)state;
 	(void)id;
-	cgi_write_head(reply, SPAN("HTTP/1.1 "), out);
+	cgi_write(portion, SPAN("HTTP/1.1 "), out);
 }
 
 static uint64_t uwsgi_body_left(const void *state, uint16_t id)
@@ -213,9 +213,7 @@ const struct protocol protocol_uwsgi = {
 	.frame_max = 1 << 20,
 	.sniff = uwsgi_sniff,
 	.decode = uwsgi_decode,
-	.head = uwsgi_head,
-	.frame = cgi_no_frame,
-	.end = cgi_no_end,
+	.write = uwsgi_write,
 	.keeps = cgi_never_keeps,
 	.body_left = uwsgi_body_left,
 	.upgrade = uwsgi_upgrade,

@@ -1,5 +1,5 @@
 /*
- * Answers through head(), frame() and end() of each protocol, read back by a reader of its own that
+ * Answers written by each protocol, in parts and at once, read back by a reader of its own that
  * knows nothing of the encoders: the same status, fields and body, and no byte more.
  *
  * The input: how (ORed bits below), a status, fields, pieces of a body.
@@ -314,15 +314,15 @@ static void make_body(struct span *in, struct body *body)
 	}
 }
 
-/* head() within what it may write. */
+/* A head within what it may write. */
 static void put_head(const struct protocol *protocol, void *state, uint16_t id,
         const struct reply *reply, struct wire *wire)
 {
 	uint8_t *room = malloc(PROTOCOL_HEAD_MAX + reply->fields.length);
 	struct writer out = { room, room + PROTOCOL_HEAD_MAX + reply->fields.length, false };
 
-	protocol->head(state, id, reply, &out);
-	FUZZ_CHECK(!out.overflow, "head() writes more than it may");
+	protocol->write(state, id, &(struct portion){ .reply = reply }, &out);
+	FUZZ_CHECK(!out.overflow, "a head writes more than it may");
 	memcpy(wire->data + wire->length, room, (size_t)(out.at - room));
 	wire->length += (size_t)(out.at - room);
 	free(room);
@@ -330,7 +330,7 @@ static void put_head(const struct protocol *protocol, void *state, uint16_t id,
 
 static void put(struct wire *wire, struct writer *out, const uint8_t *from)
 {
-	FUZZ_CHECK(!out->overflow, "frame() or end() writes more than it may");
+	FUZZ_CHECK(!out->overflow, "a piece or an end writes more than it may");
 	memcpy(wire->data + wire->length, from, (size_t)(out->at - from));
 	wire->length += (size_t)(out->at - from);
 }
@@ -338,16 +338,12 @@ static void put(struct wire *wire, struct writer *out, const uint8_t *from)
 static void put_piece(const struct protocol *protocol, void *state, uint16_t id, struct span piece,
         struct wire *wire)
 {
-	uint8_t room[PROTOCOL_FRAME_MAX];
-	struct writer before = { room, room + sizeof room, false };
-	struct span tail = protocol->frame(state, id, piece.length, &before);
+	uint8_t *room = malloc(piece.length + PROTOCOL_FRAME_MAX);
+	struct writer out = { room, room + piece.length + PROTOCOL_FRAME_MAX, false };
 
-	put(wire, &before, room);
-	memcpy(wire->data + wire->length, piece.data, piece.length);
-	wire->length += piece.length;
-	if (tail.length)
-		memcpy(wire->data + wire->length, tail.data, tail.length);
-	wire->length += tail.length;
+	protocol->write(state, id, &(struct portion){ .body = piece }, &out);
+	put(wire, &out, room);
+	free(room);
 }
 
 /* A line for the gateway's log, where the protocol can tell it. */
@@ -366,7 +362,7 @@ static void put_end(const struct protocol *protocol, void *state, uint16_t id, s
 	uint8_t room[PROTOCOL_FRAME_MAX];
 	struct writer out = { room, room + sizeof room, false };
 
-	protocol->end(state, id, &out);
+	protocol->write(state, id, &(struct portion){ .end = true }, &out);
 	put(wire, &out, room);
 }
 
@@ -389,6 +385,28 @@ static void send(const struct protocol *protocol, uint8_t how, const struct repl
 			put_piece(protocol, state, id, body->pieces[i], wire);
 	for (uint16_t id = 1; id <= ids; id++)
 		put_end(protocol, state, id, wire);
+	free(state);
+}
+
+/* The same in one go, where the body is one piece, comes to the same bytes. */
+static void check_whole(const struct protocol *protocol, uint8_t how, const struct reply *reply,
+        const struct body *body, const struct wire *wire)
+{
+	struct portion whole = { .reply = reply, .end = true };
+	size_t most = PROTOCOL_HEAD_MAX + reply->fields.length + body->all.length;
+	void *state = calloc(1, protocol->state_size);
+	uint8_t *room = malloc(most);
+	struct writer out = { room, room + most, false };
+
+	if (body->count && !reply->bodiless)
+		whole.body = body->pieces[0];
+	ask(protocol, state, how);
+	protocol->write(state, 1, &whole, &out);
+	FUZZ_CHECK(!out.overflow, "an answer writes more than it may");
+	FUZZ_CHECK((size_t)(out.at - room) == wire->length &&
+	                   memcmp(room, wire->data, wire->length) == 0,
+	        "an answer is not its parts");
+	free(room);
 	free(state);
 }
 
@@ -416,6 +434,8 @@ static void check(const struct protocol *protocol, uint8_t how, const struct rep
 	for (size_t i = 0; i < 2; i++)
 		messages[i].fields.length = messages[i].body.length = 0;
 	send(protocol, how, reply, body, &wire);
+	if (!protocol->multiplexes && body->count < 2)
+		check_whole(protocol, how, reply, body, &wire);
 	struct span in = { wire.data, wire.length };
 
 	if (protocol == &protocol_fastcgi)

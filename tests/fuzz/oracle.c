@@ -106,24 +106,26 @@ static void end(struct run *run, uint16_t id)
 	uint8_t scratch[PROTOCOL_FRAME_MAX];
 	struct writer out = { scratch, scratch + sizeof scratch, false };
 
-	run->protocol->end(run->state, id, &out);
-	FUZZ_CHECK(!out.overflow, "end() writes too much");
+	run->protocol->write(run->state, id, &(struct portion){ .end = true }, &out);
+	FUZZ_CHECK(!out.overflow, "an end writes too much");
 }
 
 /* The head and one piece of an answer. */
 static void answer_head(struct run *run, uint16_t id)
 {
 	static const char fields[] = "A: b\r\n";
-	uint8_t scratch[PROTOCOL_HEAD_MAX + FIELDS_ROOM], frame[PROTOCOL_FRAME_MAX];
+	uint8_t scratch[PROTOCOL_HEAD_MAX + FIELDS_ROOM], frame[5 + PROTOCOL_FRAME_MAX];
 	struct writer out = { scratch, scratch + sizeof scratch, false };
 	struct writer before = { frame, frame + sizeof frame, false };
 	struct reply reply = { .status = 200,
 		.fields = { (const uint8_t *)fields, sizeof fields - 1 },
 		.length = run->oracle->seed & 1 ? -1 : 5 };
 
-	run->protocol->head(run->state, id, &reply, &out);
-	run->protocol->frame(run->state, id, 5, &before);
-	FUZZ_CHECK(!out.overflow && !before.overflow, "head() or frame()");
+	struct portion piece = { .body = { (const uint8_t *)"hello", 5 } };
+
+	run->protocol->write(run->state, id, &(struct portion){ .reply = &reply }, &out);
+	run->protocol->write(run->state, id, &piece, &before);
+	FUZZ_CHECK(!out.overflow && !before.overflow, "a head or a piece writes too much");
 }
 
 /* A line for the gateway's log; empty where the seed says so. */
@@ -146,7 +148,7 @@ static void answer(struct run *run, struct exchange *exchange)
 	if (exchange->answered)
 		return;
 	exchange->answered = true;
-	note(run, NOTE_KEEPS, id, run->protocol->keeps(run->state, id), 0, 0);
+	note(run, NOTE_KEEPS, id, run->protocol->keeps(run->state, id, NULL), 0, 0);
 	if (run->oracle->seed & 8)
 		answer_log(run, id);
 	if (run->oracle->answer != ANSWER_AT_END && exchange->stage != STAGE_OVER)

@@ -10,8 +10,8 @@
 
 /* When the exchange is answered. */
 enum answer {
-	ANSWER_AT_END,    /* end() alone, where the request ends */
-	ANSWER_WITH_HEAD, /* head(), frame(), end() there */
+	ANSWER_AT_END,    /* an end alone, where the request ends */
+	ANSWER_WITH_HEAD, /* head, piece and end there */
 	ANSWER_EARLY,     /* the same at HEAD: before the body came */
 	ANSWER_LATE,      /* with multiplexing: when the next exchange begins */
 };

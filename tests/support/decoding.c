@@ -255,8 +255,8 @@ static void on_over(struct run *run, struct exchange *exchange, const struct wir
 	exchange->stage = event->kind == EVENT_END ? STAGE_END : STAGE_OVER;
 	if (!run->ends && run->protocol->multiplexes)
 		return;
-	run->protocol->end(run->state, event->id, &writer);
-	fault(run, writer.overflow, "end() writes too much");
+	write_end(run->protocol, run->state, event->id, &writer);
+	fault(run, writer.overflow, "the end is too long");
 	exchange->stage = STAGE_NONE;
 }
 

@@ -34,7 +34,8 @@ struct decoding_row {
 	const char *bytes;
 	size_t length;
 	const char *events;
-	bool ends; /* end() follows END, ABORT and BAD_EXCHANGE at once; always without multiplexing
+	bool ends; /* the answer's end follows END, ABORT and BAD_EXCHANGE at once; always without
+	            * multiplexing
 	            */
 };
 
@@ -58,8 +59,27 @@ void decoding_check(const struct protocol *protocol, const struct limits *limits
 char *decoding_events(const struct protocol *protocol, const struct limits *limits,
         const void *bytes, size_t length, size_t step);
 
-/* Decodes bytes into a state that stays, without calling end(): what encoders are tested on. */
+/* Decodes bytes into a state that stays, without ending it: what encoders are tested on. */
 void decoding_prepare(
         const struct protocol *protocol, void *state, const void *bytes, size_t length);
+
+/* The parts of an answer, each alone. */
+static inline void write_head(const struct protocol *protocol, void *state, uint16_t id,
+        const struct reply *reply, struct writer *out)
+{
+	protocol->write(state, id, &(struct portion){ .reply = reply }, out);
+}
+
+static inline void write_piece(const struct protocol *protocol, void *state, uint16_t id,
+        struct span piece, struct writer *out)
+{
+	protocol->write(state, id, &(struct portion){ .body = piece }, out);
+}
+
+static inline void write_end(
+        const struct protocol *protocol, void *state, uint16_t id, struct writer *out)
+{
+	protocol->write(state, id, &(struct portion){ .end = true }, out);
+}
 
 #endif

@@ -138,12 +138,9 @@ static struct span written(const struct peer *peer)
 	return (struct span){ peer->bytes, (size_t)(peer->writer.at - peer->bytes) };
 }
 
-static void write_piece(struct peer *peer, uint16_t id, const char *piece)
+static void piece(struct peer *peer, uint16_t id, const char *text)
 {
-	struct span tail = protocol_fastcgi.frame(peer->state, id, strlen(piece), &peer->writer);
-
-	write_bytes(&peer->writer, piece, strlen(piece));
-	write_bytes(&peer->writer, tail.data, tail.length);
+	write_piece(&protocol_fastcgi, peer->state, id, span_of(text), &peer->writer);
 }
 
 Test(fastcgi_answers, answer)
@@ -157,10 +154,10 @@ Test(fastcgi_answers, answer)
 
 	peer_open(&peer);
 	peer_read(&peer, BYTES(GET("\7")));
-	protocol_fastcgi.head(peer.state, 7, &reply, &peer.writer);
-	write_piece(&peer, 7, "not ");
-	write_piece(&peer, 7, "found");
-	protocol_fastcgi.end(peer.state, 7, &peer.writer);
+	write_head(&protocol_fastcgi, peer.state, 7, &reply, &peer.writer);
+	piece(&peer, 7, "not ");
+	piece(&peer, 7, "found");
+	write_end(&protocol_fastcgi, peer.state, 7, &peer.writer);
 	expect_records(written(&peer), 7,
 	        "Status: 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\n"
 	        "not found",
@@ -169,6 +166,37 @@ Test(fastcgi_answers, answer)
 	next_record(&bytes, &first);
 	cr_expect_eq(first.content[first.length - 1], '\n'); /* the head is one record */
 	peer_close(&peer);
+}
+
+/* All at once is the same as part after part. */
+Test(fastcgi_answers, whole_answer)
+{
+	static const struct reply rows[] = {
+		{ .status = 200, .length = 5 },
+		{ .status = 302, .length = 5 },
+		{ .status = 200, .length = -1 },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		for (unsigned size = 0; size <= 5; size += 5) {
+			struct portion whole = { &rows[i], { (const uint8_t *)"hello", size },
+				true };
+			struct peer parts, once;
+
+			peer_open(&parts);
+			peer_open(&once);
+			peer_read(&parts, BYTES(GET("\7")));
+			peer_read(&once, BYTES(GET("\7")));
+			write_head(&protocol_fastcgi, parts.state, 7, &rows[i], &parts.writer);
+			write_piece(&protocol_fastcgi, parts.state, 7, whole.body, &parts.writer);
+			write_end(&protocol_fastcgi, parts.state, 7, &parts.writer);
+			protocol_fastcgi.write(once.state, 7, &whole, &once.writer);
+			cr_expect_eq(written(&once).length, written(&parts).length);
+			cr_expect_eq(memcmp(once.bytes, parts.bytes, written(&parts).length), 0);
+			peer_close(&parts);
+			peer_close(&once);
+		}
+	}
 }
 
 /* The records of one id as letters: E and its text, O its length, "!" the end. */
@@ -204,16 +232,16 @@ Test(fastcgi_answers, logged)
 	peer_open(&peer);
 	peer_read(&peer, BYTES(GET("\7") GET("\1")));
 	log_piece(&peer, 7, "one");
-	protocol_fastcgi.head(peer.state, 7, &reply, &peer.writer);
+	write_head(&protocol_fastcgi, peer.state, 7, &reply, &peer.writer);
 	log_piece(&peer, 7, "");
-	write_piece(&peer, 7, "abc");
+	piece(&peer, 7, "abc");
 	log_piece(&peer, 7, "three");
-	protocol_fastcgi.end(peer.state, 7, &peer.writer);
+	write_end(&protocol_fastcgi, peer.state, 7, &peer.writer);
 	log_piece(&peer, 7, "behind the end");
 	log_piece(&peer, 9, "of none");
 	expect_order(written(&peer), 7, "E<one\n>O26E<\n>O3E<three\n>E<>O0!8");
 	peer.writer.at = peer.bytes;
-	protocol_fastcgi.end(peer.state, 1, &peer.writer);
+	write_end(&protocol_fastcgi, peer.state, 1, &peer.writer);
 	expect_order(written(&peer), 1, "O0!8");
 	peer_close(&peer);
 }
@@ -225,8 +253,8 @@ Test(fastcgi_answers, answer_without_fields_and_length)
 
 	peer_open(&peer);
 	peer_read(&peer, BYTES(GET("\1")));
-	protocol_fastcgi.head(peer.state, 1, &reply, &peer.writer);
-	protocol_fastcgi.end(peer.state, 1, &peer.writer);
+	write_head(&protocol_fastcgi, peer.state, 1, &reply, &peer.writer);
+	write_end(&protocol_fastcgi, peer.state, 1, &peer.writer);
 	expect_records(written(&peer), 1, "Status: 204 No Content\r\n\r\n", 0);
 	peer_close(&peer);
 }
@@ -241,8 +269,8 @@ Test(fastcgi_answers, status_behind_location)
 
 	peer_open(&peer);
 	peer_read(&peer, BYTES(GET("\1")));
-	protocol_fastcgi.head(peer.state, 1, &reply, &peer.writer);
-	protocol_fastcgi.end(peer.state, 1, &peer.writer);
+	write_head(&protocol_fastcgi, peer.state, 1, &reply, &peer.writer);
+	write_end(&protocol_fastcgi, peer.state, 1, &peer.writer);
 	expect_records(written(&peer), 1,
 	        "Location: /\r\nContent-Length: 0\r\nStatus: 303 See Other\r\n\r\n", 0);
 	peer_close(&peer);
@@ -254,7 +282,7 @@ Test(fastcgi_answers, end_alone)
 
 	peer_open(&peer);
 	peer_read(&peer, BYTES(OPEN("\1") ABORT("\1")));
-	protocol_fastcgi.end(peer.state, 1, &peer.writer);
+	write_end(&protocol_fastcgi, peer.state, 1, &peer.writer);
 	expect_records(written(&peer), 1, "", 0);
 	peer_close(&peer);
 }
@@ -271,7 +299,7 @@ Test(fastcgi_answers, early_answer)
 	peer_open(&peer);
 	peer_read(&peer, BYTES(HEAD("\1")));
 	cr_expect_eq(protocol_fastcgi.body_left(peer.state, 1), UINT64_MAX);
-	protocol_fastcgi.end(peer.state, 1, &peer.writer);
+	write_end(&protocol_fastcgi, peer.state, 1, &peer.writer);
 	while (protocol_fastcgi.decode(peer.state, &decoding_limits, &in, &event) == DECODE_EVENT) {
 		begins += event.kind == EVENT_BEGIN;
 		bodies += event.kind == EVENT_BODY;
@@ -289,10 +317,10 @@ Test(fastcgi_answers, keeps)
 
 	peer_open(&peer);
 	peer_read(&peer, BYTES(AS("\1", "\1", "\0") AS("\2", "\1", "\1") AS("\3", "\1", "\376")));
-	cr_expect(!protocol_fastcgi.keeps(peer.state, 1));
-	cr_expect(protocol_fastcgi.keeps(peer.state, 2));
-	cr_expect(!protocol_fastcgi.keeps(peer.state, 3));
-	cr_expect(!protocol_fastcgi.keeps(peer.state, 4));
+	cr_expect(!protocol_fastcgi.keeps(peer.state, 1, NULL));
+	cr_expect(protocol_fastcgi.keeps(peer.state, 2, NULL));
+	cr_expect(!protocol_fastcgi.keeps(peer.state, 3, NULL));
+	cr_expect(!protocol_fastcgi.keeps(peer.state, 4, NULL));
 	peer_close(&peer);
 }
 

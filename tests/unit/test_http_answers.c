@@ -35,15 +35,14 @@ static void answer(struct peer *peer, const struct reply *reply, const char *bod
 	struct writer *out = &peer->writer;
 	size_t half = body ? (strlen(body) + 1) / 2 : 0;
 
-	protocol_http.head(peer->state, 1, reply, out);
+	write_head(&protocol_http, peer->state, 1, reply, out);
 	for (size_t at = 0; body && at < strlen(body); at += half) {
 		size_t piece = strlen(body) - at < half ? strlen(body) - at : half;
-		struct span tail = protocol_http.frame(peer->state, 1, piece, out);
+		struct span span = { (const uint8_t *)body + at, piece };
 
-		write_bytes(out, body + at, piece);
-		write_bytes(out, tail.data, tail.length);
+		write_piece(&protocol_http, peer->state, 1, span, out);
 	}
-	protocol_http.end(peer->state, 1, out);
+	write_end(&protocol_http, peer->state, 1, out);
 }
 
 struct answer_row {
@@ -142,9 +141,9 @@ Test(http_answers, empty_frame)
 	uint8_t *before;
 
 	peer_open(&peer, GET HOST "\r\n");
-	protocol_http.head(peer.state, 1, &reply, &peer.writer);
+	write_head(&protocol_http, peer.state, 1, &reply, &peer.writer);
 	before = peer.writer.at;
-	protocol_http.frame(peer.state, 1, 0, &peer.writer);
+	write_piece(&protocol_http, peer.state, 1, (struct span){ NULL, 0 }, &peer.writer);
 	cr_expect_eq(peer.writer.at, before);
 	peer_close(&peer);
 }
@@ -193,14 +192,14 @@ Test(http_answers, early_answer)
 	peer_close(&peer);
 }
 
-/* Without end() nothing follows END. */
+/* Without the end of the answer nothing follows END. */
 Test(http_answers, waits_for_the_answer)
 {
 	struct peer peer;
 
 	peer_open(&peer, GET HOST "\r\n");
 	cr_expect_eq(count_events(peer.state, NEXT, EVENT_BEGIN), 0);
-	protocol_http.end(peer.state, 1, &peer.writer);
+	write_end(&protocol_http, peer.state, 1, &peer.writer);
 	cr_expect_eq(count_events(peer.state, NEXT, EVENT_BEGIN), 1);
 	peer_close(&peer);
 }
@@ -231,10 +230,27 @@ Test(http_answers, keeps)
 		struct peer peer;
 
 		peer_open(&peer, keepings[i].request);
-		cr_expect_eq(protocol_http.keeps(peer.state, 1), keepings[i].keeps, "%s",
+		cr_expect_eq(protocol_http.keeps(peer.state, 1, NULL), keepings[i].keeps, "%s",
 		        keepings[i].request);
 		peer_close(&peer);
 	}
+}
+
+/* An old client learns the end of a body of unknown length by the close alone. */
+Test(http_answers, keeps_behind_a_reply)
+{
+	const struct reply known = { .length = 5 }, unknown = { .length = -1 };
+	const struct reply bodiless = { .length = -1, .bodiless = true };
+	struct peer peer;
+
+	peer_open(&peer, OLD_KEPT);
+	cr_expect(protocol_http.keeps(peer.state, 1, &known));
+	cr_expect(protocol_http.keeps(peer.state, 1, &bodiless));
+	cr_expect(!protocol_http.keeps(peer.state, 1, &unknown));
+	peer_close(&peer);
+	peer_open(&peer, GET HOST "\r\n");
+	cr_expect(protocol_http.keeps(peer.state, 1, &unknown));
+	peer_close(&peer);
 }
 
 static const struct leaving {
@@ -304,8 +320,8 @@ Test(http_answers, want_body_after_the_answer)
 	struct peer peer;
 
 	peer_open(&peer, POST EXPECTS "Content-Length: 5\r\n\r\n");
-	protocol_http.head(peer.state, 1, &hints, &peer.writer);
-	protocol_http.head(peer.state, 1, &reply, &peer.writer);
+	write_head(&protocol_http, peer.state, 1, &hints, &peer.writer);
+	write_head(&protocol_http, peer.state, 1, &reply, &peer.writer);
 	protocol_http.want_body(peer.state, &peer.writer);
 	cr_expect_null(strstr(peer.text, "100 Continue"));
 	peer_close(&peer);
@@ -332,6 +348,6 @@ Test(http_answers, refused)
 	cr_expect_eq(protocol_http.decode(peer.state, &decoding_limits, &in, &event), DECODE_BAD);
 	cr_expect_eq(event.status, 400);
 	cr_expect_str_eq(event.reason, "bad byte in the request line");
-	cr_expect(!protocol_http.keeps(peer.state, 1));
+	cr_expect(!protocol_http.keeps(peer.state, 1, NULL));
 	peer_close(&peer);
 }

@@ -135,11 +135,16 @@ static void expect_head(const struct reply *reply, const char *expected)
 	void *state = calloc(1, protocol_uwsgi.state_size);
 
 	decoding_prepare(&protocol_uwsgi, state, BYTES(PACKET("\0", "\7") ABC));
-	protocol_uwsgi.head(state, 1, reply, &writer);
-	protocol_uwsgi.frame(state, 1, 5, &writer);
-	protocol_uwsgi.end(state, 1, &writer);
+	write_head(&protocol_uwsgi, state, 1, reply, &writer);
+	write_piece(&protocol_uwsgi, state, 1, span_of("hello"), &writer);
+	write_end(&protocol_uwsgi, state, 1, &writer);
+	cr_expect_eq(strncmp(text, expected, strlen(expected)), 0, "%s", text);
+	cr_expect_str_eq(text + strlen(expected), "hello");
+	memset(text, 0, sizeof text);
+	writer.at = (uint8_t *)text;
+	protocol_uwsgi.write(state, 1, &(struct portion){ reply, { NULL, 0 }, true }, &writer);
 	cr_expect_str_eq(text, expected);
-	cr_expect(!protocol_uwsgi.keeps(state, 1));
+	cr_expect(!protocol_uwsgi.keeps(state, 1, NULL));
 	free(state);
 }
 
