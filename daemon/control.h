@@ -16,6 +16,7 @@ enum control {
 	CONTROL_FAILED = 'f',   /* worker: it can't start; the text says why */
 	CONTROL_RECYCLE = 'c',  /* worker: wants a successor; the text says why */
 	CONTROL_DRAINING = 'g', /* worker: takes no new connections */
+	CONTROL_LOOK = 'l',     /* either: somebody may wait to be taken by another worker */
 	CONTROL_DRAIN = 'd',    /* master: end, losing nothing: others go on in its place */
 	CONTROL_REOPEN = 'o',   /* master: sends the logs, opened again: log_send_descriptors */
 };

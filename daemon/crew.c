@@ -176,6 +176,17 @@ void children_log(const struct master *master)
 			        child->number, (long)child->pid, strerror(errno));
 }
 
+/*
+ * Of the workers that sleep the kernel tells one that somebody has connected. If it can't take him,
+ * or is dead, the others are told to look.
+ */
+static void children_look(const struct master *master)
+{
+	for (struct child *child = master->children; child; child = child->next)
+		if (child->state == CHILD_SERVING && child->control >= 0)
+			control_send(child->control, CONTROL_LOOK, NULL);
+}
+
 void children_leave(struct master *master)
 {
 	for (struct child *child = master->children; child; child = child->next) {
@@ -210,6 +221,7 @@ void children_reap(struct master *master)
 		child_listen(master, *link); /* its last words */
 		child_died(master, *link, status);
 		forget(master, link_of(master, pid));
+		children_look(master);
 	}
 }
 
@@ -261,6 +273,8 @@ void child_listen(struct master *master, struct child *child)
 			child->state = CHILD_SERVING;
 			child->kill_at = 0;
 			child_ready(master, child);
+		} else if (kind == CONTROL_LOOK) {
+			children_look(master);
 		} else if (kind == CONTROL_DRAINING) {
 			child->drains = true;
 		} else if (kind == CONTROL_FAILED) {

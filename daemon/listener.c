@@ -7,6 +7,8 @@
 #include <event2/event.h>
 
 #include "conn.h"
+#include "control.h"
+#include "exclusive.h"
 #include "log.h"
 #include "shed.h"
 #include "tally.h"
@@ -14,20 +16,25 @@
 /* Connections taken from one listener before others get a turn. */
 #define ACCEPT_BATCH 64
 
-static void watch_queue(struct listener *listener, bool watch)
+/* Connections after which other workers are woken before this one, though it keeps none. */
+#define TURN 64
+
+static void unwatch(struct listener *listener)
 {
-	if (watch)
-		event_add(&listener->event, NULL);
-	else
-		event_del(&listener->event);
-	tally_watched(listener, watch);
+	listener->exclusive = false;
+	event_del(&listener->event);
+	tally_watched(listener, false);
 }
 
-static void listeners_watch(struct worker *worker, bool watch)
+/* Somebody may wait of whom no other worker has heard. */
+static void pass_on(struct worker *worker)
 {
+	bool alone = false;
+
 	for (size_t i = 0; i < worker->listener_count; i++)
-		if (!watch || !worker->listeners[i].paused)
-			watch_queue(&worker->listeners[i], watch);
+		alone |= worker->listeners[i].exclusive;
+	if (alone)
+		control_send(event_get_fd(&worker->control), CONTROL_LOOK, NULL);
 }
 
 /* Out of descriptors: a listener that stays readable would spin the loop. */
@@ -41,15 +48,54 @@ static void pause_accepting(struct worker *worker)
 		        "pauses; raise daemon.open_files",
 		        worker->conn_count);
 	worker->paused = true;
-	listeners_watch(worker, false);
+	pass_on(worker);
+	for (size_t i = 0; i < worker->listener_count; i++)
+		unwatch(&worker->listeners[i]);
 	evtimer_add(&worker->resume, &soon);
+}
+
+static void watch(struct listener *listener)
+{
+	tally_watched(listener, true);
+	if (event_add(&listener->event, NULL) < 0)
+		pause_accepting(listener->worker);
+}
+
+static void watch_with_others(struct listener *listener)
+{
+	unwatch(listener);
+	watch(listener);
+}
+
+/*
+ * Who is woken alone takes whoever has come, or tells the others, who hear of it in no other way.
+ * So this is for one that has just begun, or has taken somebody and could take more. One that is
+ * left with more connections than before goes behind the others: those that stay are shared.
+ */
+static void watch_alone(struct listener *listener)
+{
+	struct worker *worker = listener->worker;
+	bool stays = listener->conn_count <= listener->had && listener->taken < TURN;
+
+	listener->had = listener->conn_count;
+	if (worker->epoll < 0 || listener->watched == UNWATCHED || (listener->exclusive && stays))
+		return;
+	listener->taken = 0;
+	listener->exclusive = exclusive_watch(worker->epoll, listener->bound->fd);
+	if (listener->exclusive)
+		return;
+	worker->epoll = -1;
+	watch_with_others(listener);
 }
 
 void listeners_resume(struct worker *worker)
 {
-	if (worker->paused && !worker->draining)
-		listeners_watch(worker, true);
+	bool resume = worker->paused && !worker->draining;
+
 	worker->paused = false;
+	for (size_t i = 0; resume && !worker->paused && i < worker->listener_count; i++)
+		if (!worker->listeners[i].paused)
+			watch(&worker->listeners[i]);
 }
 
 static bool is_full(const struct listener *listener)
@@ -68,14 +114,14 @@ static void pause_listener(struct listener *listener)
 		        "wait to be accepted",
 		        listener->bound->name, listener->conn_count);
 	listener->warned = listener->paused = true;
-	watch_queue(listener, false);
+	unwatch(listener);
 }
 
 static void resume_listener(struct listener *listener)
 {
 	listener->paused = false;
 	if (!listener->worker->paused && !listener->worker->draining)
-		watch_queue(listener, true);
+		watch(listener);
 }
 
 static bool is_shortage(int error)
@@ -93,32 +139,48 @@ static void take_client(struct listener *listener, int client, const struct sock
 	close(client);
 }
 
+/* How many of those who have connected, a batch at most; and why no more, 0 if there may be. */
+static size_t take_batch(struct listener *listener, int *error)
+{
+	size_t taken;
+
+	*error = 0;
+	for (taken = 0; taken < ACCEPT_BATCH && !is_full(listener); taken++) {
+		struct sockaddr_storage peer = { 0 };
+		socklen_t length = sizeof(peer);
+		int client = accept4(listener->bound->fd, (struct sockaddr *)&peer, &length,
+		        SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (client < 0) {
+			*error = errno;
+			break;
+		}
+		take_client(listener, client, (struct sockaddr *)&peer);
+	}
+	return taken;
+}
+
 static void on_acceptable(evutil_socket_t fd, short what, void *argument)
 {
 	struct listener *listener = argument;
+	int error;
 
+	(void)fd;
 	(void)what;
 	tally_turn(listener->worker);
 	if (is_full(listener))
 		pause_listener(listener);
 	tally_queue(listener);
-	for (int i = 0; i < ACCEPT_BATCH && !is_full(listener); i++) {
-		struct sockaddr_storage peer = { 0 };
-		socklen_t length = sizeof(peer);
-		int client = accept4(
-		        fd, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	size_t taken = take_batch(listener, &error);
 
-		if (client < 0) {
-			int error = errno;
-
-			tally_queue_end(listener, error == EAGAIN);
-			if (is_shortage(error))
-				pause_accepting(listener->worker);
-			return;
-		}
-		take_client(listener, client, (struct sockaddr *)&peer);
-	}
-	tally_queue_end(listener, false);
+	listener->taken += taken;
+	tally_queue_end(listener, error == EAGAIN);
+	if (is_shortage(error))
+		pause_accepting(listener->worker);
+	else if (is_full(listener) && listener->exclusive)
+		watch_with_others(listener);
+	else if (taken && !is_full(listener))
+		watch_alone(listener);
 }
 
 bool listeners_open(struct worker *worker, const struct bound *bound, size_t count)
@@ -144,6 +206,9 @@ bool listeners_open(struct worker *worker, const struct bound *bound, size_t cou
 			return false;
 		worker->listener_count++;
 	}
+	worker->epoll = exclusive_find(bound[0].fd);
+	for (size_t i = 0; i < count; i++)
+		watch_alone(&worker->listeners[i]);
 	return true;
 }
 
@@ -160,7 +225,9 @@ void listeners_close(struct worker *worker)
 void listeners_take(struct worker *worker)
 {
 	for (size_t i = 0; i < worker->listener_count; i++)
-		on_acceptable(worker->listeners[i].bound->fd, EV_READ, &worker->listeners[i]);
+		if (!is_full(&worker->listeners[i]))
+			on_acceptable(
+			        worker->listeners[i].bound->fd, EV_READ, &worker->listeners[i]);
 }
 
 void listener_conn_closed(struct listener *listener)

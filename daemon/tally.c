@@ -130,7 +130,10 @@ void tally_watched(struct listener *listener, bool watched)
 	listener->full |= !watched;
 }
 
-/* Nothing was there where a turn in between had no event, or where this one had to wait for it. */
+/*
+ * Nothing was there where a turn in between had no event, or where this one had to wait for it; or
+ * another worker was told of it, which then was asleep: nobody has waited long.
+ */
 void tally_queue(struct listener *listener)
 {
 	struct worker *worker = listener->worker;

@@ -154,6 +154,8 @@ static void on_control(evutil_socket_t fd, short what, void *argument)
 	while ((kind = control_receive((int)fd, text)) != CONTROL_NONE) {
 		if (kind == CONTROL_REOPEN)
 			worker_take_logs(worker, (int)fd);
+		if (kind == CONTROL_LOOK && !worker->paused)
+			listeners_take(worker);
 		if (kind == CONTROL_CLOSED)
 			event_del(&worker->control);
 		if ((kind == CONTROL_CLOSED || kind == CONTROL_DRAIN) && !worker->draining)

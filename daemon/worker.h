@@ -38,6 +38,9 @@ struct listener {
 	struct block_pool blocks; /* of connections, */
 	size_t conn_size;         /* of so many bytes */
 	size_t conn_count;
+	bool exclusive;       /* of the workers that wait for clients, one is woken alone: this */
+	size_t had;           /* conn_count when it last took somebody */
+	size_t taken;         /* connections, since it went behind the other workers */
 	bool paused;          /* max_connections are open */
 	bool warned;          /* ... and the log says so, until half of them are closed */
 	struct limits limits; /* the worker's, and what is decoded otherwise here */
@@ -53,6 +56,7 @@ struct worker {
 	struct runtime runtime; /* first: it is how handlers' switches find the worker */
 	const struct config *config;
 	struct event_base *base;
+	int epoll; /* the base's; -1: not known, or no listener can be exclusive */
 	struct listener *listeners;
 	size_t listener_count; /* open ones: all or none */
 	size_t listeners_made;
