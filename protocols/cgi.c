@@ -70,13 +70,14 @@ static const char too_large[] = "more or larger variables than limits.variables 
  * True: it is good. A known name is, and so is a value without control bytes and blanks. That is
  * read before anything is written there: a processor waits for bytes that it has written in part.
  */
-static inline bool enter(struct env *env, unsigned index, const struct pair *pair, char *value)
+static inline bool enter(
+        struct env *env, struct var *var, unsigned index, const struct pair *pair, char *value)
 {
 	size_t length = pair->value.length;
 	bool good = pair->id && !scan_has_upto(' ', value, length);
 
 	value[length] = '\0';
-	env->vars[index] = (struct var){ .value = value,
+	*var = (struct var){ .value = value,
 		.value_length = (uint32_t)length,
 		.name_length = (uint16_t)pair->name.length,
 		.id = (uint8_t)pair->id };
@@ -113,7 +114,7 @@ static struct verdict take_singly(struct env *env, const struct wire_event *even
 
 		copy_short(value, pair->value.data, pair->value.length);
 
-		if (!enter(env, env->count, pair, value))
+		if (!enter(env, env->vars + env->count, env->count, pair, value))
 			verdict = enter_rest(env, env->vars + env->count, pair);
 		env_enter(env, 1, bytes);
 	}
@@ -132,12 +133,13 @@ static struct verdict take_variables(struct env *env, const struct wire_event *e
 	const struct pair *pair = event->pairs, *end = pair + event->count;
 	struct verdict verdict = fine;
 	unsigned index = env->count;
+	struct var *var = env->vars + index;
 	size_t bytes = 0;
 
-	for (; pair < end && !verdict.status; pair++, index++) {
+	for (; pair < end && !verdict.status; pair++, var++, index++) {
 		bytes += pair->name.length + pair->value.length;
-		if (!enter(env, index, pair, room + (pair->value.data - all.data)))
-			verdict = enter_rest(env, env->vars + index, pair);
+		if (!enter(env, var, index, pair, room + (pair->value.data - all.data)))
+			verdict = enter_rest(env, var, pair);
 	}
 	env_enter(env, index - env->count, bytes);
 	return verdict;
