@@ -7,28 +7,25 @@
 #include "grammar.h"
 #include "response.h"
 
-/*
- * Whether a token is this name, whatever its case: but for letters and "^" no two characters of
- * tokens differ in the bit of the case only.
- */
-static inline bool is_named(const char *token, size_t length, const char *name)
+/* Whether it is this name, of letters and hyphens, whatever its case. */
+static inline bool is_named(const char *name, size_t length, const char *wanted)
 {
-	const uint64_t other_case = UINT64_C(0x2020202020202020);
+	const uint64_t letters = UINT64_C(0x4040404040404040); /* hyphens have not this bit */
 	uint64_t differ = 0;
 
-	if (length != strlen(name))
+	if (length != strlen(wanted))
 		return false;
 	if (length < 8)
-		return strncasecmp(token, name, length) == 0;
+		return strncasecmp(name, wanted, length) == 0;
 	for (size_t at = 0; at < length; at += 8) {
-		uint64_t words[2];
 		size_t from = at + 8 <= length ? at : length - 8;
+		uint64_t word, wanted_word;
 
-		memcpy(&words[0], token + from, 8);
-		memcpy(&words[1], name + from, 8);
-		differ |= words[0] ^ words[1];
+		memcpy(&word, name + from, 8);
+		memcpy(&wanted_word, wanted + from, 8);
+		differ |= (word ^ wanted_word) & ~((wanted_word & letters) >> 1);
 	}
-	return !(differ & ~other_case);
+	return !differ;
 }
 
 /* What anygate says about the connection and the framing, and what gateways would act on. */
@@ -151,21 +148,15 @@ int response_append(struct ag_request *req, const char *name, const char *value)
 	return append_field(req, &field);
 }
 
-static bool may_add(const struct ag_request *req, const struct field *field)
-{
-	return !req->head_sent && !req->ended &&
-	       grammar_is_token(field->name, field->name_length) &&
-	       grammar_is_value(field->value, field->value_length) &&
-	       !is_reserved(field->name, field->name_length);
-}
-
 /* `replace`: those of this name go, as with a type, of which there is one. */
 static int add_field(struct ag_request *req, const char *name, const char *value, bool replace)
 {
 	struct field field = field_of(name, value);
 	bool is_type = is_named(name, field.name_length, "Content-Type");
+	bool may_be = is_type || (grammar_is_token(name, field.name_length) &&
+	                                 !is_reserved(name, field.name_length));
 
-	if (!may_add(req, &field))
+	if (!may_be || req->head_sent || req->ended || !grammar_is_value(value, field.value_length))
 		return AG_INVALID;
 	if (is_named(name, field.name_length, "Content-Length"))
 		return set_length(req, value);
