@@ -187,27 +187,35 @@ void allow_add(struct search *search, const char *method)
 	search->allowed++;
 }
 
-/* The endpoint for the method: its own, GET's for HEAD, or the one for every method. */
-static bool search_method(struct search *search, const struct endpoint *list)
+/* None of these has the method: they are what is allowed. */
+static void add_methods(struct search *search, const struct endpoint *list)
 {
-	const struct endpoint *own = NULL, *get = NULL, *any = NULL;
+	for (; list; list = list->next)
+		allow_add(search, list->method);
+}
 
-	for (const struct endpoint *at = list; at; at = at->next) {
-		if (!at->method)
-			any = at;
-		else if (strcmp(at->method, search->method) == 0)
-			own = at;
-		else if (strcmp(at->method, "GET") == 0)
-			get = at;
+/* The endpoint for the method: its own, GET's for HEAD, or the one for every method. */
+static const struct endpoint *endpoint_for(const struct endpoint *list, const char *method)
+{
+	const struct endpoint *get = NULL, *any = NULL;
+
+	for (; list; list = list->next) {
+		if (!list->method)
+			any = list;
+		else if (strcmp(list->method, method) == 0)
+			return list;
+		else if (strcmp(list->method, "GET") == 0)
+			get = list;
 	}
-	if (!own && get && strcmp(search->method, "HEAD") == 0)
-		own = get;
-	search->found = own ? own : any;
-	if (search->found)
-		return true;
-	for (const struct endpoint *at = list; at; at = at->next)
-		allow_add(search, at->method);
-	return false;
+	return get && strcmp(method, "HEAD") == 0 ? get : any;
+}
+
+static inline bool search_method(struct search *search, const struct endpoint *list)
+{
+	search->found = endpoint_for(list, search->method);
+	if (!search->found)
+		add_methods(search, list);
+	return search->found;
 }
 
 static void search_cover(struct search *search, const char *text, const char *end)
