@@ -280,3 +280,13 @@ const char *loopback_field(const struct loopback *loop, const char *name)
 	}
 	return any ? found : NULL;
 }
+
+void loopback_expect_field(
+        const struct loopback *loop, const char *row, const char *name, const char *wanted)
+{
+	const char *value = loopback_field(loop, name);
+
+	cr_expect_eq(value == NULL, wanted == NULL, "%s: %s: %s", row, name, value);
+	if (value && wanted)
+		cr_expect_str_eq(value, wanted, "%s: %s: %s", row, name, value);
+}

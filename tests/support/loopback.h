@@ -104,4 +104,8 @@ void loopback_run(struct loopback *loop);
  * next call. */
 const char *loopback_field(const struct loopback *loop, const char *name);
 
+/* Fails the test where that is something else; NULL: none. `row` says which. */
+void loopback_expect_field(
+        const struct loopback *loop, const char *row, const char *name, const char *wanted);
+
 #endif
