@@ -146,7 +146,7 @@ static size_t take_batch(struct listener *listener, int *error)
 
 	*error = 0;
 	for (taken = 0; taken < ACCEPT_BATCH && !is_full(listener); taken++) {
-		struct sockaddr_storage peer = { 0 };
+		struct sockaddr_storage peer; /* as much of it is set as its family has */
 		socklen_t length = sizeof(peer);
 		int client = accept4(listener->bound->fd, (struct sockaddr *)&peer, &length,
 		        SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -206,7 +206,12 @@ bool listeners_open(struct worker *worker, const struct bound *bound, size_t cou
 			return false;
 		worker->listener_count++;
 	}
-	worker->epoll = exclusive_find(bound[0].fd);
+	const struct daemon_config *daemon = &worker->config->daemon;
+
+	/* one that is alone has nobody to wake, or not */
+	worker->epoll = daemon->workers > 1 || daemon->workers_max > 1
+	                        ? exclusive_find(bound[0].fd)
+	                        : -1;
 	for (size_t i = 0; i < count; i++)
 		watch_alone(&worker->listeners[i]);
 	return true;
