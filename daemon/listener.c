@@ -207,11 +207,9 @@ bool listeners_open(struct worker *worker, const struct bound *bound, size_t cou
 		worker->listener_count++;
 	}
 	const struct daemon_config *daemon = &worker->config->daemon;
+	bool others = daemon->workers > 1 || daemon->workers_max > 1;
 
-	/* one that is alone has nobody to wake, or not */
-	worker->epoll = daemon->workers > 1 || daemon->workers_max > 1
-	                        ? exclusive_find(bound[0].fd)
-	                        : -1;
+	worker->epoll = others ? exclusive_find(bound[0].fd) : -1;
 	for (size_t i = 0; i < count; i++)
 		watch_alone(&worker->listeners[i]);
 	return true;

@@ -11,9 +11,9 @@
  * -m: so many FastCGI requests at a time on each connection.
  * -S: connections are opened all at once while this process, the worker, is stopped, and again when
  * all are over: how many it finds at a time is the same in every run.
- * -w: waits awake, and looks for answers every 50 us. Who sends to a sleeper pays for waking it, and
- * who sends while the other looks waits for the kernel's lists: the more often the faster the other
- * is. With this a server's figures are its own.
+ * -w: waits awake, and looks for answers every 50 us. Who sends to a sleeper pays for waking it,
+ * and who sends while the other looks waits for the kernel's lists: the more often the faster the
+ * other is. With this a server's figures are its own.
  * -u: path and query asked for. -s: adds SCRIPT_FILENAME. -v: how many CGI variables, or about as
  * many fields of HTTP. -p: a POST with a body of this size.
  * -b: the body of a right answer; -e: it is the request's.
