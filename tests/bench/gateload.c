@@ -4,16 +4,13 @@
  *
  *	gateload -P fastcgi|scgi|uwsgi|http -a unix:PATH|IPV4:PORT [-c CONNECTIONS]
  *		[-n REQUESTS | -d SECONDS] [-k [-m STREAMS]] [-S PID]
- *		[-w] [-u TARGET] [-s FILE] [-v VARIABLES] [-p BYTES] [-b BODY | -e]
+ *		[-u TARGET] [-s FILE] [-v VARIABLES] [-p BYTES] [-b BODY | -e]
  *
  * -k keeps connections open (fastcgi, http); without it every request has its own, and is over when
  * the server has closed it. Latency runs from connect, or with -k from the request, to that end.
  * -m: so many FastCGI requests at a time on each connection.
  * -S: connections are opened all at once while this process, the worker, is stopped, and again when
  * all are over: how many it finds at a time is the same in every run.
- * -w: waits awake, and looks for answers every 50 us. Who sends to a sleeper pays for waking it,
- * and who sends while the other looks waits for the kernel's lists: the more often the faster the
- * other is. With this a server's figures are its own.
  * -u: path and query asked for. -s: adds SCRIPT_FILENAME. -v: how many CGI variables, or about as
  * many fields of HTTP. -p: a POST with a body of this size.
  * -b: the body of a right answer; -e: it is the request's.
@@ -226,31 +223,6 @@ static void open_all(struct load *load)
 		kill(load->held, SIGCONT);
 }
 
-#define AWAKE_NS   50000
-#define PATIENCE_S 10
-
-/* The next events; 0: none in that time. */
-static int wait_awake(struct load *load, struct epoll_event *events)
-{
-	uint64_t last = load_now() + PATIENCE_S * UINT64_C(1000000000);
-
-	for (uint64_t now = load_now(); now < last;) {
-		int count = epoll_wait(load->epoll, events, EVENTS, 0);
-
-		if (count)
-			return count;
-		for (uint64_t next = now + AWAKE_NS; now < next; now = load_now())
-			__builtin_ia32_pause();
-	}
-	return 0;
-}
-
-static int wait_events(struct load *load, struct epoll_event *events)
-{
-	return load->awake ? wait_awake(load, events)
-	                   : epoll_wait(load->epoll, events, EVENTS, PATIENCE_S * 1000);
-}
-
 static double run(struct load *load)
 {
 	struct epoll_event events[EVENTS];
@@ -263,10 +235,10 @@ static double run(struct load *load)
 		return (double)(load_now() - start) / 1e9;
 	}
 	for (open_all(load); load->open;) {
-		int count = wait_events(load, events);
+		int count = epoll_wait(load->epoll, events, EVENTS, 10000);
 
 		if (count == 0) {
-			fprintf(stderr, "gateload: no answer in %d s\n", PATIENCE_S);
+			fprintf(stderr, "gateload: no answer in 10 s\n");
 			load->errors += load->open;
 			break;
 		}
@@ -283,8 +255,9 @@ static double run(struct load *load)
 static int usage(void)
 {
 	fputs("usage: gateload -P fastcgi|scgi|uwsgi|http -a unix:PATH|IPV4:PORT [-c CONNECTIONS]\n"
-	      "                [-n REQUESTS | -d SECONDS] [-S PID] [-k [-m STREAMS]] [-w]\n"
-	      "                [-u TARGET] [-s FILE] [-v VARIABLES] [-p BYTES] [-b BODY | -e]\n",
+	      "                [-n REQUESTS | -d SECONDS] [-S PID] [-k [-m STREAMS]] [-u TARGET] "
+	      "[-s FILE]\n"
+	      "                [-v VARIABLES] [-p BYTES] [-b BODY | -e]\n",
 	        stderr);
 	return 2;
 }
@@ -296,8 +269,6 @@ static bool set_request(struct load *load, int option, char *value)
 	switch (option) {
 	case 'k':
 		return asked->keep = true;
-	case 'w':
-		return load->awake = true;
 	case 'u':
 		asked->target = value;
 		return *value == '/';
@@ -391,7 +362,7 @@ int main(int argc, char **argv)
 		.wanted = 20000,
 		.body = { .bytes = (uint8_t *)"Hello, world\n", .length = 13 } };
 
-	for (int option; (option = getopt(argc, argv, "P:a:c:n:d:m:S:kwu:s:v:p:b:e")) != -1;)
+	for (int option; (option = getopt(argc, argv, "P:a:c:n:d:m:S:ku:s:v:p:b:e")) != -1;)
 		if (!set(&load, option, optarg))
 			return usage();
 	if (!load.gate || !load.address.length || (load.asked.keep && !load.gate->keeps) ||

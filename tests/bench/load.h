@@ -19,7 +19,6 @@ struct load {
 	unsigned conn_count, open; /* connections: wanted, there */
 	uint64_t wanted, begun, done, errors; /* requests */
 	uint64_t deadline;                    /* ns; 0: `wanted` decides */
-	bool awake;                           /* waits without a sleep */
 	pid_t held; /* the server's worker, stopped while connections open */
 	int epoll;
 	struct gate_buffer request;

@@ -45,8 +45,8 @@ def direct(transport, gate):
             tools.load(gate, server.address, *peer.options(), seconds=min(0.2, tools.SECONDS))
         results = measure.rounds({
             peer.name: lambda peer=peer, server=server: measure.load_round(
-                server, gate, peer.options() + tools.AWAKE) for peer, server in running.items()})
-        calls = {peer.name: measure.system_calls(server, gate, peer.options() + tools.AWAKE)
+                server, gate, peer.options()) for peer, server in running.items()})
+        calls = {peer.name: measure.system_calls(server, gate, peer.options())
                  for peer, server in running.items()}
         return list(rows_of(transport, gate, running, results, calls))
 

@@ -76,10 +76,6 @@ def on_cpu(index):
     return RAISE + ['taskset', '-c', str(CPUS[index])]
 
 
-# Where it has a CPU of its own, gateload shall not make servers wake it.
-AWAKE = [] if UNPINNED or len(CPUS) == 1 else ['-w']
-
-
 def load(gate, address, *options, connections=64, seconds=None, requests=None, cpu=0):
     """Runs gateload; its figures as a dictionary. Every wrong answer is a fault."""
     protocol, _, keep = gate.partition('+')
