@@ -86,8 +86,8 @@ static bool env_grow(struct env *env, size_t more)
 
 /* ---- names that have come before ---- */
 
-/* Knuth's multiplicative hash, of eight bytes at a time. */
-static size_t hash_name(const struct var *var)
+/* Knuth's multiplicative hash, of eight bytes at a time; its first bits are the best. */
+static uint64_t hash_name(const struct var *var)
 {
 	const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
 	uint64_t hash = var->name_length, word = 0;
@@ -97,14 +97,13 @@ static size_t hash_name(const struct var *var)
 	for (; at + 8 <= var->name_length; at += 8)
 		hash = (hash ^ env_word(name + at)) * factor;
 	memcpy(&word, name + at, var->name_length - at);
-	hash = (hash ^ word) * factor;
-	return hash >> 40;
+	return (hash ^ word) * factor;
 }
 
 /* The place of a name in the table: the one where it is, or a free one. */
 static uint16_t *place_of(const struct env *env, const struct var *var)
 {
-	size_t at = hash_name(var);
+	size_t at = hash_name(var) >> __builtin_clzll(env->others_size - UINT64_C(1));
 
 	for (;; at++) {
 		uint16_t *place = &env->others[at & (env->others_size - 1u)];

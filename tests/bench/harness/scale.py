@@ -8,7 +8,7 @@ from .server import Server
 CONNECTIONS = [1, 4, 16, 64, 256, 1024, 4096, 10000]
 ROUTES = [1, 10, 100, 1000, 10000]
 VARIABLES = [10, 20, 50, 100, 200]
-STREAMS = [1, 2, 4, 8, 16]
+STREAMS = [1, 2, 4, 8]
 BODIES = [1, 1 << 10, 16 << 10, 256 << 10, 4 << 20, 100 << 20]
 ROUNDS = 1 if tools.SHORT else 3
 APP = tools.BIN / 'apps' / 'bench.so'
