@@ -87,28 +87,32 @@ static bool env_grow(struct env *env, size_t more)
 /* ---- names that have come before ---- */
 
 /* Knuth's multiplicative hash, of eight bytes at a time; its first bits are the best. */
-static uint64_t hash_name(const struct var *var)
+static uint64_t hash_name(const char *name, size_t length)
 {
 	const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
-	uint64_t hash = var->name_length, word = 0;
-	const char *name = env_text(var);
-	size_t at = 0;
+	uint64_t hash = length;
 
-	for (; at + 8 <= var->name_length; at += 8)
+	if (length < 8) {
+		for (size_t i = 0; i < length; i++)
+			hash = hash << 8 ^ (unsigned char)name[i];
+		return hash * factor;
+	}
+	for (size_t at = 0; at < length - 8; at += 8)
 		hash = (hash ^ env_word(name + at)) * factor;
-	memcpy(&word, name + at, var->name_length - at);
-	return (hash ^ word) * factor;
+	return (hash ^ env_word(name + length - 8)) * factor;
 }
 
 /* The place of a name in the table: the one where it is, or a free one. */
-static uint16_t *place_of(const struct env *env, const struct var *var)
+static uint16_t *place_of(const struct env *env, const char *name, size_t length)
 {
-	size_t at = hash_name(var) >> __builtin_clzll(env->others_size - UINT64_C(1));
+	size_t at = hash_name(name, length) >> __builtin_clzll(env->others_size - UINT64_C(1));
 
 	for (;; at++) {
 		uint16_t *place = &env->others[at & (env->others_size - 1u)];
+		const struct var *var = env->vars + *place;
 
-		if (!*place || env_same_name(&env->vars[*place - 1], var))
+		if (!*place || (var[-1].name_length == length &&
+		                       memcmp(env_text(&var[-1]), name, length) == 0))
 			return place;
 	}
 }
@@ -127,13 +131,16 @@ static bool grow_others(struct env *env)
 	if (!env->others)
 		return false;
 	env->others_size = (uint16_t)size;
-	for (size_t i = 0; i < old_size; i++)
+	for (size_t i = 0; i < old_size; i++) {
+		const struct var *var = env->vars + old[i];
+
 		if (old[i])
-			*place_of(env, &env->vars[old[i] - 1]) = old[i];
+			*place_of(env, env_text(&var[-1]), var[-1].name_length) = old[i];
+	}
 	return true;
 }
 
-void env_note_other(struct env *env, const struct var *var)
+void env_note_other(struct env *env, const struct var *var, const char *name)
 {
 	if (env->unsure)
 		return;
@@ -141,7 +148,7 @@ void env_note_other(struct env *env, const struct var *var)
 		env->unsure = env->repeated = true;
 		return;
 	}
-	uint16_t *place = place_of(env, var);
+	uint16_t *place = place_of(env, name, var->name_length);
 
 	if (*place)
 		env->repeated = env->vars[*place - 1].repeated = true;

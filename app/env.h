@@ -124,8 +124,11 @@ static inline char *env_value(const struct var *var)
 	return var->value;
 }
 
-/* One of this name came before: for names without a number. */
-void env_note_other(struct env *env, const struct var *var);
+/*
+ * The entry, whose name has no number, is in force from here on. `name` is that name, in its place
+ * or where it came from: a processor waits for what it has just written there.
+ */
+void env_note_other(struct env *env, const struct var *var, const char *name);
 
 /* The same for names with a number, of the entry with this index. */
 static inline void env_note_known(struct env *env, enum var_id id, unsigned index)
@@ -142,7 +145,7 @@ static inline void env_note(struct env *env, const struct var *var)
 	if (var->id)
 		env_note_known(env, var->id, (unsigned)(var - env->vars));
 	else
-		env_note_other(env, var);
+		env_note_other(env, var, env_text(var));
 }
 
 #endif

@@ -28,13 +28,11 @@ static void trim_value(struct var *var)
 	var->value_length = (uint32_t)trimmed.length;
 }
 
-static struct verdict check_name(const struct var *var)
+static struct verdict check_name(const char *name, size_t length)
 {
-	const char *name = env_text(var);
-
-	if (var->name_length == 0)
+	if (length == 0)
 		return refuse(400, "a variable without a name");
-	if (memchr(name, '\0', var->name_length) || memchr(name, '=', var->name_length))
+	if (memchr(name, '\0', length) || memchr(name, '=', length))
 		return refuse(400, "a NUL or = in a variable's name");
 	return fine;
 }
@@ -51,10 +49,10 @@ static struct verdict check_value(const struct var *var)
 	return fine;
 }
 
-/* What the first look did not find to be good. */
-static struct verdict look_closely(struct var *var)
+/* What the first look did not find to be good. `name` is read where there is no number. */
+static struct verdict look_closely(struct var *var, const char *name)
 {
-	struct verdict verdict = var->id ? fine : check_name(var);
+	struct verdict verdict = var->id ? fine : check_name(name, var->name_length);
 
 	if (!verdict.status && scan_has_upto('\x1f', var->value, var->value_length))
 		verdict = check_value(var);
@@ -89,14 +87,18 @@ static inline bool enter(
 /* What is to be looked at more closely; a name without a number goes before the value. */
 static struct verdict enter_rest(struct env *env, struct var *var, const struct pair *pair)
 {
-	if (!pair->id && pair->name.length > UINT16_MAX)
-		return refuse(431, too_large);
-	if (!pair->id) {
-		memcpy(env_text(var), pair->name.data, pair->name.length);
-		var->value[-1] = '\0';
+	const char *name = (const char *)pair->name.data;
+
+	if (pair->id) {
+		env_note(env, var);
+		return look_closely(var, name);
 	}
-	env_note(env, var);
-	return look_closely(var);
+	if (pair->name.length > UINT16_MAX)
+		return refuse(431, too_large);
+	env_note_other(env, var, name);
+	copy_short(env_text(var), name, pair->name.length);
+	var->value[-1] = '\0';
+	return look_closely(var, name);
 }
 
 static struct verdict take_singly(struct env *env, const struct wire_event *event)
@@ -191,7 +193,7 @@ static struct verdict take_fields(struct env *env, const struct wire_event *even
 static struct verdict admit(struct env *env, struct var *var)
 {
 	env_identify(env, var);
-	return look_closely(var);
+	return look_closely(var, env_text(var));
 }
 
 static struct verdict take_pair(struct env *env, const struct wire_event *event)
