@@ -247,12 +247,6 @@ static enum step take_stdin(
 	return (enum step)decode_event(event, EVENT_BODY, slot->id);
 }
 
-static enum step skip_content(struct fastcgi *fcgi, struct span *in)
-{
-	take_some(fcgi, in, fcgi->content);
-	return STEP_ON;
-}
-
 /* Some of the record's content; at least one byte of it is there. */
 static enum step take_content(struct fastcgi *fcgi, const struct limits *limits, struct span *in,
         struct wire_event *event)
@@ -262,14 +256,14 @@ static enum step take_content(struct fastcgi *fcgi, const struct limits *limits,
 	if (fcgi->type == FCGI_GET_VALUES)
 		return take_values(fcgi, in, event);
 	struct slot *slot = slot_of(fcgi, fcgi->id);
+	bool open = slot && slot->phase < SLOT_OVER;
 
-	if (!slot || slot->phase >= SLOT_OVER)
-		return skip_content(fcgi, in);
-	if (fcgi->type == FCGI_PARAMS)
+	if (open && fcgi->type == FCGI_PARAMS)
 		return take_params(fcgi, slot, limits, in, event);
-	if (fcgi->type == FCGI_STDIN)
+	if (open && fcgi->type == FCGI_STDIN)
 		return take_stdin(fcgi, slot, in, event);
-	return skip_content(fcgi, in);
+	take_some(fcgi, in, fcgi->content); /* passed over */
+	return STEP_ON;
 }
 
 /* An authorizer's request ends with its parameters; STDIN that comes anyway is passed over. */
