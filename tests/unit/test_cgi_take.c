@@ -175,6 +175,36 @@ Test(cgi_take, names_of_every_length_together)
 	}
 }
 
+/* A name's length is kept in 16 bits: a longer one is refused, not cut. */
+Test(cgi_take, names_too_long)
+{
+	char *name = malloc(UINT16_MAX + 1);
+
+	memset(name, 'X', UINT16_MAX + 1);
+	for (size_t i = 0; i < 8; i++) {
+		bool field = i & 1, together = i & 2, more = i & 4;
+		size_t length = (size_t)UINT16_MAX - (field ? 5 : 0) + more;
+		char *wire = malloc(length + 3);
+		struct wire_event event = { .kind = field ? EVENT_FIELDS : EVENT_VARIABLES,
+			.count = 1 };
+		struct list list;
+
+		memcpy(wire + 1, name, length);
+		wire[0] = wire[length + 1] = wire[length + 2] = 'v';
+		event.pairs[0] = pair_of(
+		        (uint8_t *)wire + 1, length, (uint8_t *)wire + length + 2, 1);
+		if (together)
+			event.data = (struct span){ (uint8_t *)wire, length + 3 };
+		list_open(&list, 8, 1 << 20);
+		cr_expect_eq(cgi_take(&list.env, &event).status, more ? 431 : 0, "row %zu", i);
+		if (!more)
+			cr_expect_eq(strlen(env_name(&list.env.vars[0])), UINT16_MAX, "row %zu", i);
+		list_close(&list);
+		free(wire);
+	}
+	free(name);
+}
+
 Test(cgi_take, limits_together)
 {
 	const struct texts middle = { span_of("NAME"), span_of("value") };
