@@ -1,7 +1,8 @@
 /*
- * The ordered list of CGI variables in which all gates meet (RFC 3875 4.1). Names and values are
- * copied once into the request's arena, NUL-terminated. Entries are never removed: one that must
- * not be seen is hidden, what replaces it is appended. So the list as it arrived stays readable.
+ * The ordered list of CGI variables in which all gates meet (RFC 3875 4.1). Values that arrive are
+ * copied once into the request's arena, NUL-terminated, and so are names that have no number; those
+ * that have one are constants. Entries are never removed: one that must not be seen is hidden, what
+ * replaces it is appended. So the list as it arrived stays readable.
  */
 #ifndef APP_ENV_H
 #define APP_ENV_H
