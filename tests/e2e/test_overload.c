@@ -60,16 +60,6 @@ static bool all_answered(const struct counters *total)
 	       total->requests + board_sum(total->refused, REFUSAL_COUNT);
 }
 
-static void get_keep(struct client *client, const char *target)
-{
-	struct bytes out = { 0 };
-
-	http_build(&out, "GET", target, NULL, NULL, 0);
-	client_send(client, out.data, out.length);
-	client_flush(client);
-	bytes_free(&out);
-}
-
 static void hold(struct client *client, const char *address, const struct scoreboard *board)
 {
 	static struct counters total;
@@ -77,7 +67,7 @@ static void hold(struct client *client, const char *address, const struct scoreb
 
 	snprintf(target, sizeof target, "/hold?file=%s&ms=" HELD_MS, support_path("go"));
 	client_open(client, address);
-	get_keep(client, target);
+	http_ask(client, target);
 	board_await(board, handled, &total);
 }
 
@@ -189,23 +179,23 @@ Test(overload, only_what_waited_is_shed, .timeout = 120)
 
 	board = board_open(&daemon);
 	client_open(&open, address);
-	get_keep(&open, "/");
+	http_ask(&open, "/");
 	client_response(&open, "GET", &response);
 	expect_served(&response, "the first of a connection");
 	hold(&holder, address, board);
-	get_keep(&open, "/");
+	http_ask(&open, "/");
 	client_open(&idle, address);
 	client_open(&shed, address);
-	get_keep(&shed, "/");
+	http_ask(&shed, "/");
 	let_go(&holder);
 	client_response(&open, "GET", &response);
 	expect_served(&response, "the second of a connection");
 	client_response(&shed, "GET", &response);
 	expect_shed(&response, "one that waited");
-	get_keep(&shed, "/");
+	http_ask(&shed, "/");
 	client_response(&shed, "GET", &response);
 	expect_served(&response, "the next on its connection");
-	get_keep(&idle, "/");
+	http_ask(&idle, "/");
 	client_response(&idle, "GET", &response);
 	expect_served(&response, "one that had sent nothing");
 	await_calm(&daemon, 1);

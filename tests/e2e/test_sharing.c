@@ -19,16 +19,6 @@ SUITE(sharing);
 
 #define LOCAL(workers) "-w", workers, "-l", "http=127.0.0.1:0"
 
-static void ask(struct client *client, const char *target)
-{
-	struct bytes out = { 0 };
-
-	http_build(&out, "GET", target, NULL, NULL, 0);
-	client_send(client, out.data, out.length);
-	client_flush(client);
-	bytes_free(&out);
-}
-
 /* Fails the test unless an answer comes, whatever comes after it. */
 static void expect_answer(struct client *client)
 {
@@ -42,7 +32,7 @@ static void expect_answer(struct client *client)
 static void keep(struct client *client, const char *address)
 {
 	client_open(client, address);
-	ask(client, "/");
+	http_ask(client, "/");
 	expect_answer(client);
 }
 
@@ -189,7 +179,7 @@ Test(sharing, killed_when_woken, .timeout = 120)
 	for (size_t i = 0; i < COUNT(workers); i++)
 		follow(workers[i]);
 	client_open(&client, daemon_address(&daemon));
-	ask(&client, "/");
+	http_ask(&client, "/");
 	kill_woken(workers, COUNT(workers));
 	expect_answer(&client);
 	client_close(&client);
@@ -251,14 +241,14 @@ Test(sharing, out_of_descriptors, .timeout = 120)
 	kill(workers[0], SIGSTOP);
 	await_state(workers[0], 'T');
 	keep(&hog, daemon_address(&daemon));
-	ask(&hog, "/hog");
+	http_ask(&hog, "/hog");
 	expect_answer(&hog);
 	kill(workers[0], SIGCONT);
 	await_state(workers[0], 'S');
 	for (size_t i = 0; i < COUNT(clients); i++)
 		keep(&clients[i], daemon_address(&daemon));
 	daemon_expect(&daemon, "out of descriptors");
-	ask(&hog, "/free");
+	http_ask(&hog, "/free");
 	expect_answer(&hog);
 	client_close(&hog);
 	close_all(clients, COUNT(clients));

@@ -315,6 +315,16 @@ void http_request(const char *address, const char *method, const char *target, c
 	bytes_free(&out);
 }
 
+void http_ask(struct client *client, const char *target)
+{
+	struct bytes out = { 0 };
+
+	http_build(&out, "GET", target, NULL, NULL, 0);
+	client_send(client, out.data, out.length);
+	client_flush(client);
+	bytes_free(&out);
+}
+
 void http_get(const char *address, const char *target, struct response *response)
 {
 	http_request(address, "GET", target, NULL, NULL, 0, response);

@@ -72,6 +72,9 @@ void http_request(const char *address, const char *method, const char *target, c
         const void *body, size_t length, struct response *response);
 void http_get(const char *address, const char *target, struct response *response);
 
+/* Sends a GET on a connection that is open, and reads nothing. */
+void http_ask(struct client *client, const char *target);
+
 /* The same as bytes, for those who send it themselves. */
 void http_build(struct bytes *out, const char *method, const char *target, const char *fields,
         const void *body, size_t length);
