@@ -208,6 +208,15 @@ static void rise(struct link *link)
 	tell_up(link);
 }
 
+/* Redis may repeat what it was sent, and that is the password. */
+static void fail_auth(struct link *link, const char *why)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "AUTH: %.*s", (int)strcspn(why, ",'`\""), why);
+	fail(link, text);
+}
+
 /* To AUTH and PING. */
 static void on_answer(redisAsyncContext *context, void *answer, void *last)
 {
@@ -216,10 +225,12 @@ static void on_answer(redisAsyncContext *context, void *answer, void *last)
 
 	if (!reply || !link)
 		return; /* on_disconnect says more */
-	if (reply->type == REDIS_REPLY_ERROR)
-		fail(link, reply->str);
-	else if (last)
+	if (reply->type != REDIS_REPLY_ERROR && last)
 		rise(link);
+	else if (reply->type == REDIS_REPLY_ERROR && last)
+		fail(link, reply->str);
+	else if (reply->type == REDIS_REPLY_ERROR)
+		fail_auth(link, reply->str);
 }
 
 /* ---- messages that come ---- */

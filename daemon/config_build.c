@@ -345,12 +345,18 @@ static bool take_protocol(struct build *build, const char **value)
 	return build_set(build, "protocol", protocol);
 }
 
+/* Without the password of a URL: messages go to the log. */
 static bool bad_value(struct build *build, const char *name, const char *value, const char *why)
 {
+	const char *scheme = strstr(value, "://"), *at = scheme ? strrchr(scheme, '@') : NULL;
+	int shown = at ? (int)(scheme + 3 - value) : 0;
+	const char *hidden = at ? SECRET_TEXT : "", *rest = at ? at : value;
+
 	if (!build_in_file(build))
-		return build_fail(build, "bad value \"%s\"; %s", value, why);
-	return build_fail(build, "bad value \"%s\" for \"%s\" in [%s]; %s", value, name,
-	        build->target.label, why);
+		return build_fail(
+		        build, "bad value \"%.*s%s%s\"; %s", shown, value, hidden, rest, why);
+	return build_fail(build, "bad value \"%.*s%s%s\" for \"%s\" in [%s]; %s", shown, value,
+	        hidden, rest, name, build->target.label, why);
 }
 
 /* Whether the key may be set here and now. */

@@ -165,7 +165,7 @@ const struct key config_keys[] = {
 	{ BUS(redis), KEY_REDIS, 0, 0, "off",
 	        "Redis that carries messages between daemons: off, unix:PATH or HOST:PORT." },
 	{ BUS(user), KEY_TEXT, 0, 0, "", "Name to log in there with; empty: the default user." },
-	{ BUS(password), KEY_TEXT, 0, 0, "", "Password to log in with; empty: none." },
+	{ BUS(password), KEY_SECRET, 0, 0, "", "Password to log in with; empty: none." },
 	{ BUS(prefix), KEY_TEXT, 0, 0, "anygate:",
 	        "Stands there before the channels' names; daemons with the same share channels." },
 

@@ -15,6 +15,9 @@ enum section_id {
 };
 #define SECTION_COUNT (SECTION_APP + 1)
 
+/* What stands for a password where it would be shown. */
+#define SECRET_TEXT "***"
+
 struct section {
 	const char *name;
 	bool named;       /* may be [NAME X] */
@@ -32,6 +35,7 @@ enum key_type {
 	KEY_SWITCH,      /* bool */
 	KEY_LEVEL,       /* unsigned: index of a level's name */
 	KEY_TEXT,        /* char *, NULL when empty */
+	KEY_SECRET,      /* the same, printed as SECRET_TEXT */
 	KEY_TEMPLATE,    /* char *, a log's format */
 	KEY_MOUNT,       /* char *, begins with "/"; NULL when empty, where that may be */
 	KEY_HOST,        /* char *, in lower case; "any" is NULL */

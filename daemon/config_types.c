@@ -300,6 +300,12 @@ static bool set_redis(struct bus_config *bus, const char *text, char *error, siz
 
 	if (strcasecmp(text, "off") == 0)
 		return set_text(&bus->redis, "", error, size);
+	if (strstr(text, "://")) {
+		snprintf(error, size,
+		        "expected off, unix:PATH, or HOST:PORT; user and password are keys of "
+		        "their own");
+		return false;
+	}
 	if (!address_parse(&where, text, error, size))
 		return false;
 	if (where.kind == ADDRESS_FD ||
@@ -328,6 +334,7 @@ bool key_parse(const struct key *key, void *base, const char *text, char *error,
 {
 	switch (key->type) {
 	case KEY_TEXT:
+	case KEY_SECRET:
 		if (strlen(text) >= key->min)
 			return set_text(field_of(key, base), text, error, size);
 		snprintf(error, size, "expected a value");
@@ -395,6 +402,9 @@ void key_print(const struct key *key, const void *base, FILE *out)
 	case KEY_ADDRESS:
 		print_text(key->name, *(char *const *)field, out);
 		break;
+	case KEY_SECRET:
+		print_text(key->name, *(char *const *)field ? SECRET_TEXT : NULL, out);
+		break;
 	case KEY_HOST:
 	case KEY_CPUS:
 	case KEY_ADMIN:
@@ -428,6 +438,7 @@ bool key_copy(const struct key *key, void *to, const void *from)
 {
 	switch (key->type) {
 	case KEY_TEXT:
+	case KEY_SECRET:
 	case KEY_TEMPLATE:
 	case KEY_MOUNT:
 	case KEY_HOST:
@@ -454,6 +465,7 @@ void key_clear(const struct key *key, void *base)
 
 	switch (key->type) {
 	case KEY_TEXT:
+	case KEY_SECRET:
 	case KEY_TEMPLATE:
 	case KEY_MOUNT:
 	case KEY_HOST:

@@ -59,7 +59,7 @@ static const char help[] =
         "  -p, --pidfile FILE       write the process id to FILE\n"
         "  -u, --user NAME[:GROUP]  run as this user\n"
         "  -D, --debug              help in development\n"
-        "      --print-config       print the effective configuration, then exit\n"
+        "      --print-config       print the effective configuration, without passwords\n"
         "      --once               with status: print it once\n"
         "  -V, --version            print the version, then exit\n"
         "  -h, --help               print this, then exit\n";

@@ -239,6 +239,20 @@ Test(bus_redis, reload, .timeout = 120)
 
 /* ---- passwords ---- */
 
+/* Neither the log nor what is served of a daemon's state has it. */
+static void expect_untold(struct site *site, const char *password)
+{
+	static const char *const pages[] = { "/status", "/status.json", "/metrics" };
+
+	cr_expect_null(strstr(daemon_text(&site->daemon), password));
+	for (size_t i = 0; i < COUNT(pages); i++) {
+		char *page = admin_fetch(site->admin.admin, pages[i], 200);
+
+		cr_expect_null(strstr(page, password), "%s: %s", pages[i], page);
+		free(page);
+	}
+}
+
 Test(bus_redis, password, .timeout = 120)
 {
 	static const char *const settings[] = { "bus.password=secret", "bus.password=wrong" };
@@ -253,8 +267,23 @@ Test(bus_redis, password, .timeout = 120)
 	daemon_expect(&sites[1].daemon, "WRONGPASS");
 	cr_expect_eq(admin_figure(&sites[1].admin, "totals/bus_connected"), 0);
 	audience_publish(site_address(&sites[1]), "news", "nobody");
-	for (size_t i = 0; i < COUNT(settings); i++)
+	for (size_t i = 0; i < COUNT(settings); i++) {
+		expect_untold(&sites[i], strchr(settings[i], '=') + 1);
 		site_stop(&sites[i]);
+	}
+	redis_kill(&redis);
+}
+
+/* A Redis that does not know AUTH repeats what it was sent. */
+Test(bus_redis, password_repeated, .timeout = 120)
+{
+	struct redis redis;
+
+	redis_make(&redis, "--rename-command AUTH LOGIN");
+	site_start(&sites[0], &redis, "bus.password=hunter2");
+	daemon_expect(&sites[0].daemon, "AUTH: ERR unknown command");
+	expect_untold(&sites[0], "hunter2");
+	site_stop(&sites[0]);
 	redis_kill(&redis);
 }
 

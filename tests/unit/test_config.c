@@ -73,6 +73,8 @@ static const struct value_row {
 	{ "limits.header_timeout=120s", "header_timeout = 2m" },
 	{ "limits.header_timeout=24h", "header_timeout = 24h" },
 	{ "log.level=Debug", "level = debug" },
+	{ "bus.password=hunter2", "password = ***" },
+	{ "bus.password=", "password =" },
 	{ "log.error=/var/log/a;b", "error = /var/log/a;b" },
 	{ "app.host=WWW.Example.org", "host = www.example.org" },
 	{ "app.host=any", "host = any" },
@@ -351,6 +353,7 @@ static const char *const printed[] = {
 	"-l|unix:/"
 	"x|-s|listen.trusted_proxies=user:0,group:root,::1|-s|listen.proxy_protocol=on|x.so",
 	"-l|http=:80|-l|unix:/run/x|-l|fd:3|-l|[::1]:80|-w|7|-u|a:b|-d|-s|app.k=v|x.so",
+	"-s|bus.redis=unix:/r|-s|bus.password=hunter2|x.so",
 	"-s|app.b.load=b|-s|app.b.mount=/b|-s|app.b.host=H|-s|app.b.x=1;2|-s|log.level=error|a",
 };
 

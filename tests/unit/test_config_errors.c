@@ -14,6 +14,7 @@ SUITE(config_errors);
 #define NO_PASSWORD                                                                                \
 	"expected off, unix:PATH, or a loopback address such as 127.0.0.1:9180: it asks for no "   \
 	"password"
+#define NO_URL    "expected off, unix:PATH, or HOST:PORT; user and password are keys of their own"
 #define PROTOCOLS "expected fastcgi, scgi, uwsgi, http, or auto"
 
 static const struct error_row option_errors[] = {
@@ -69,6 +70,10 @@ static const struct error_row option_errors[] = {
 	{ "-s|admin.listen=http=127.0.0.1:1|hello",
 	        "-s admin.listen: bad value \"http=127.0.0.1:1\"; \"http=127.0.0.1\" is not an IP "
 	        "address, localhost or *; names are not looked up" },
+	{ "-s|bus.redis=redis://me:hunter2@127.0.0.1:6379/0|hello",
+	        "-s bus.redis: bad value \"redis://***@127.0.0.1:6379/0\"; " NO_URL },
+	{ "-s|bus.redis=redis://127.0.0.1|hello",
+	        "-s bus.redis: bad value \"redis://127.0.0.1\"; " NO_URL },
 	{ "-s|admin.listn=off|hello",
 	        "-s admin.listn: unknown key \"listn\" in [admin]; did you mean \"listen\"?" },
 	{ "-s|limits.variables=1|hello",
