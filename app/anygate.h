@@ -191,6 +191,13 @@ bool ag_env_at(const struct ag_request *req, size_t i, const char **name, const 
 /* A request header by its HTTP name, whatever its case: ag_header(req, "accept"). Or NULL. */
 const char *ag_header(const struct ag_request *req, const char *name);
 
+/*
+ * Whether the request's Connection names this header, in any case, "_" as good as "-". It is for
+ * this connection alone then, and a proxy must not pass it on (RFC 9110 7.6.1). Connection itself
+ * is not among the headers.
+ */
+bool ag_is_connection_header(const struct ag_request *req, const char *name);
+
 /* A cookie's value as it was sent, or NULL. Both "; " and ", " separate cookies. */
 const char *ag_cookie(struct ag_request *req, const char *name);
 
@@ -222,7 +229,7 @@ bool ag_aborted(const struct ag_request *req);
  * byte (RFC 9110 5.5), fields anygate answers for (Connection, Keep-Alive, Transfer-Encoding,
  * Trailer, Upgrade, Status, Date), a Content-Length that is not a number, and any header once the
  * head has been sent. AG_NOMEM above 32 KiB of headers. Content-Type is text/plain; charset=utf-8
- * unless set.
+ * unless set; set to "", the answer has none.
  */
 int ag_set_header(struct ag_request *req, const char *name, const char *value);
 int ag_add_header(struct ag_request *req, const char *name, const char *value);

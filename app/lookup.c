@@ -96,6 +96,40 @@ const char *ag_header(const struct ag_request *req, const char *name)
 	return NULL;
 }
 
+/* A letter of a header's name, or of the variable's that stands for it. */
+static char fold(char c)
+{
+	return (char)(c == '_' ? '-' : c >= 'A' && c <= 'Z' ? c + 32 : c);
+}
+
+static bool is_same_header(const char *one, const char *other, size_t length)
+{
+	while (length && fold(*one) == fold(*other)) {
+		one++;
+		other++;
+		length--;
+	}
+	return !length;
+}
+
+/* Of variables that are hidden, as Connection's are, the values stand nevertheless. */
+bool ag_is_connection_header(const struct ag_request *req, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (size_t i = 0; i < req->env.count; i++) {
+		const struct var *var = &req->env.vars[i];
+		const char *at = var->id == VAR_HTTP_CONNECTION ? env_value(var) : "";
+
+		for (size_t item; *(at += strspn(at, ", \t")); at += item) {
+			item = strcspn(at, ", \t");
+			if (item == length && is_same_header(at, name, length))
+				return true;
+		}
+	}
+	return false;
+}
+
 const char *ag_param(const struct ag_request *req, const char *name)
 {
 	for (unsigned i = 0; req->params && i < req->params->count; i++)

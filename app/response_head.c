@@ -162,7 +162,7 @@ static int add_field(struct ag_request *req, const char *name, const char *value
 		return set_length(req, value);
 	if (req->fields_length && (replace || is_type))
 		remove_fields(req, name, field.name_length);
-	int error = append_field(req, &field);
+	int error = is_type && !*value ? 0 : append_field(req, &field);
 
 	if (is_type)
 		req->has_type = error == 0;

@@ -69,8 +69,8 @@ static const char *field_of(struct ag_request *req, const char *variable, const 
 	for (; variable[length]; length++)
 		name[length] = variable[length] == '_' ? '-' : variable[length];
 	name[length] = '\0';
-	/* anygate keeps Connection to itself, so what only that names can't be told from others */
-	if (is_for_connection(NULL, name) || is_listed("Host Expect Via X-Forwarded-For", name))
+	if (is_for_connection(NULL, name) || ag_is_connection_header(req, name) ||
+	        is_listed("Host Expect Via X-Forwarded-For", name))
 		return NULL;
 	return line_of(req, name, value);
 }
@@ -115,6 +115,7 @@ static int pass_head(struct ag_request *req, struct passing *passing)
 
 	if (ag_status(req, result->status))
 		return AG_BAD_ANSWER;
+	ag_set_header(req, "Content-Type", ""); /* only one of the answer's own */
 	for (size_t i = 0; ag_fetch_header_at(result, i, &name, &value); i++)
 		if (!is_for_connection(connection, name))
 			ag_add_header(req, name, value); /* what is not allowed stays here */

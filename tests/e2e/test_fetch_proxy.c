@@ -22,6 +22,7 @@ static const struct peer_answer answers[] = {
 	{ "/moved", "HTTP/1.1 302 Found\r\nLocation: /hop\r\nContent-Length: 0\r\n\r\n", PEER_KEEP,
 	        NULL },
 	{ "/large", "HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n", PEER_KEEP, NULL },
+	{ "/untyped", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", PEER_KEEP, NULL },
 	{ "/none", "HTTP/1.1 304 Same\r\nETag: \"a\"\r\n\r\n", PEER_KEEP, NULL },
 	{ "/error", "HTTP/1.1 500 Bad\r\nContent-Length: 4\r\n\r\nsad!", PEER_KEEP, NULL },
 	{ "/cut", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345", PEER_CLOSE, NULL },
@@ -91,7 +92,8 @@ static void check_request(const char *gate)
 		"\r\nVia: 1.1 anygate\r\n", "\r\nContent-Length: 4\r\n",
 		"\r\nCONTENT-TYPE: a/b\r\n", "\r\n\r\nbody" };
 	static const char *const dropped[] = { "\r\nTE:", "Keep-Alive",
-		"Connection:", "Proxy-Authorization", "gate.test", "Upgrade", "9.9.9.9" };
+		"Connection:", "Proxy-Authorization", "gate.test", "Upgrade", "9.9.9.9", "X-Near",
+		"X-Here" };
 	char *last = peer_last(&peer);
 
 	for (size_t i = 0; i < COUNT(kept); i++)
@@ -105,9 +107,10 @@ Test(fetch_proxy, drops_fields_of_the_connection, .timeout = 60)
 {
 	static gate_variables variables = { "REQUEST_METHOD", "POST", "REQUEST_URI", "/hop?q=/%2fx",
 		"SERVER_PROTOCOL", "HTTP/1.1", "HTTP_HOST", "gate.test", "CONTENT_TYPE", "a/b",
-		"REMOTE_ADDR", "127.0.0.1", "HTTP_CONNECTION", "keep-alive, TE", "HTTP_X_OTHER",
-		"2", "HTTP_TE", "trailers", "HTTP_KEEP_ALIVE", "1", "HTTP_PROXY_AUTHORIZATION",
-		"Basic a", "HTTP_UPGRADE", "h2c", "HTTP_X_FORWARDED_FOR", "9.9.9.9", NULL };
+		"REMOTE_ADDR", "127.0.0.1", "HTTP_CONNECTION", "keep-alive, TE,x-near ,X-Here",
+		"HTTP_X_NEAR", "1", "HTTP_X_HERE", "1", "HTTP_X_OTHER", "2", "HTTP_TE", "trailers",
+		"HTTP_KEEP_ALIVE", "1", "HTTP_PROXY_AUTHORIZATION", "Basic a", "HTTP_UPGRADE",
+		"h2c", "HTTP_X_FORWARDED_FOR", "9.9.9.9", NULL };
 
 	begin();
 	for (size_t i = 0; i < COUNT(protocols); i++) {
@@ -116,6 +119,26 @@ Test(fetch_proxy, drops_fields_of_the_connection, .timeout = 60)
 		gate_request(protocols[i], daemon_address(&proxy), variables, "body", 4, &response);
 		check_answer(protocols[i], &response);
 		check_request(protocols[i]);
+		response_free(&response);
+	}
+	end();
+}
+
+Test(fetch_proxy, adds_no_type, .timeout = 60)
+{
+	static gate_variables variables = { "REQUEST_METHOD", "GET", "REQUEST_URI", "/untyped",
+		"SERVER_PROTOCOL", "HTTP/1.1", "HTTP_HOST", "gate.test", NULL };
+
+	begin();
+	for (size_t i = 0; i < COUNT(protocols); i++) {
+		struct response response;
+
+		gate_request(protocols[i], daemon_address(&proxy), variables, "", 0, &response);
+		cr_expect_eq(response.status, 200, "%s: %d", protocols[i], response.status);
+		cr_expect_str_eq(response.body.data, "ok");
+		for (size_t j = 0; j < response.field_count; j++)
+			cr_expect(strcasecmp(response.fields[j].name, "Content-Type") != 0, "%s",
+			        protocols[i]);
 		response_free(&response);
 	}
 	end();

@@ -310,6 +310,42 @@ Test(request, lookups)
 	loopback_close(&loop);
 }
 
+static const struct {
+	const char *connection; /* fields of the request, by "|" */
+	const char *name;
+	bool named;
+} connection_rows[] = {
+	{ "", "X-A", false },
+	{ "HTTP_CONNECTION=close", "X-A", false },
+	{ "HTTP_CONNECTION=x-a", "X-A", true },
+	{ "HTTP_CONNECTION=close,\tX-A ,keep-alive", "x_a", true },
+	{ "HTTP_CONNECTION=X_A", "X-a", true },
+	{ "HTTP_CONNECTION=X-AB", "X-A", false },
+	{ "HTTP_CONNECTION=X-A", "X-AB", false },
+	{ "HTTP_CONNECTION=X-A", "", false },
+	{ "HTTP_CONNECTION=close|HTTP_CONNECTION=X-A", "X-A", true },
+	{ "HTTP_CONNECTION=X-A|HTTP_CONNECTION=close", "X-A", true },
+	{ "HTTP_X_CONNECTION=X-A", "X-A", false },
+};
+
+Test(request, headers_of_the_connection)
+{
+	for (size_t i = 0; i < COUNT(connection_rows); i++) {
+		struct loopback loop;
+		char text[128];
+
+		snprintf(text, sizeof text, "REQUEST_METHOD=GET|REQUEST_URI=/%s%s",
+		        *connection_rows[i].connection ? "|" : "", connection_rows[i].connection);
+		loopback_open(&loop);
+		cr_assert_eq(loopback_head(&loop, pairs_of(text)), 0, "row %zu", i);
+		cr_expect_eq(ag_is_connection_header(loop.req, connection_rows[i].name),
+		        connection_rows[i].named, "row %zu", i);
+		cr_expect_null(ag_header(loop.req, "Connection"));
+		loopback_drop(&loop);
+		loopback_close(&loop);
+	}
+}
+
 Test(request, arguments_in_order)
 {
 	static const char *const wanted[][2] = { { "q", "1 2" }, { "e", "" }, { "n", "" },

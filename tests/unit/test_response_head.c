@@ -108,6 +108,10 @@ static int sets_and_adds(struct ag_request *req)
 	cr_expect_eq(ag_set_header(req, "Y", "\n"), AG_INVALID, "and changes nothing");
 	if (ag_arg(req, "set", NULL))
 		ag_set_header(req, "X", "6");
+	if (ag_arg(req, "untyped", NULL))
+		cr_expect_eq(ag_set_header(req, "content-type", ""), 0);
+	if (ag_arg(req, "again", NULL))
+		ag_set_header(req, "Content-Type", "e/f");
 	return 200;
 }
 
@@ -120,6 +124,9 @@ static const struct {
 	{ "/", "Content-Type", "c/d" },
 	{ "/?set", "X", "6" },
 	{ "/?set", "X-Y", "2" },
+	{ "/?untyped", "Content-Type", NULL },
+	{ "/?untyped", "Y", "5" },
+	{ "/?untyped&again", "Content-Type", "e/f" },
 };
 
 Test(response_head, replace_and_add)
