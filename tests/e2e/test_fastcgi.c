@@ -243,6 +243,61 @@ Test(fastcgi_e2e, aborts, .timeout = 60)
 	daemon_stop(&daemon);
 }
 
+/* ---- turns ---- */
+
+static const uint8_t *await_bytes(struct client *client, size_t length)
+{
+	while (client->in.length < length)
+		cr_assert(client_fill(client), "the connection has ended");
+	return (const uint8_t *)client->in.data;
+}
+
+/* Takes the next record; returns its type, its exchange and how much it holds. */
+static unsigned take_record(struct client *client, unsigned *id, size_t *length)
+{
+	const uint8_t *record = await_bytes(client, 8);
+	unsigned type = record[1];
+	size_t padding = record[6];
+
+	*id = (unsigned)(record[2] << 8 | record[3]);
+	*length = (size_t)(record[4] << 8 | record[5]);
+	await_bytes(client, 8 + *length + padding);
+	client_take(client, 8 + *length + padding);
+	return type;
+}
+
+/*
+ * One has written as much as it may in a turn, to a client that takes it all, and has to go on with
+ * the next: also where another one on the connection is answered and over before that.
+ */
+Test(fastcgi_e2e, another_ends_between_turns, .timeout = 120)
+{
+	const size_t wanted = 16 * 1024 * 1024; /* many turns */
+	size_t written = 0, ended = 0;
+	struct bytes out = { 0 };
+	struct daemon daemon;
+	struct client client;
+
+	start(&daemon);
+	client_open(&client, daemon_address(&daemon));
+	/* in whichever order they run, one runs behind that which writes */
+	for (unsigned id = 1; id <= 3; id++) {
+		open_request(&out, id, FASTCGI_KEEP, id == 2 ? "/write" : "/line?line=short");
+		end_body(&out, id);
+	}
+	send_all(&client, &out);
+	while (written < wanted) {
+		size_t length;
+		unsigned id, type = take_record(&client, &id, &length);
+
+		written += id == 2 && type == 6 ? length : 0;
+		ended += type == 3;
+	}
+	cr_expect_eq(ended, 2, "%zu", ended);
+	client_close(&client);
+	daemon_stop(&daemon);
+}
+
 /* ---- STDERR (6.1) ---- */
 
 static const struct {
