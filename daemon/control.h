@@ -17,6 +17,7 @@ enum control {
 	CONTROL_RECYCLE = 'c',  /* worker: wants a successor; the text says why */
 	CONTROL_DRAINING = 'g', /* worker: takes no new connections */
 	CONTROL_LOOK = 'l',     /* either: somebody may wait to be taken by another worker */
+	CONTROL_OTHERS = 's',   /* master: other workers share the listeners now */
 	CONTROL_DRAIN = 'd',    /* master: end, losing nothing: others go on in its place */
 	CONTROL_REOPEN = 'o',   /* master: sends the logs, opened again: log_send_descriptors */
 };

@@ -187,6 +187,20 @@ static void children_look(const struct master *master)
 			control_send(child->control, CONTROL_LOOK, NULL);
 }
 
+void children_share(const struct master *master, const struct child *ready)
+{
+	unsigned count = child_count(master, ready->generation, CHILD_SERVING);
+
+	for (struct child *child = master->children; count > 1 && child; child = child->next) {
+		bool unaware = child == ready ||
+		               (count == 2 && child->generation == ready->generation &&
+		                       child->number != ADMIN_NUMBER);
+
+		if (unaware && child->state == CHILD_SERVING && child->control >= 0)
+			control_send(child->control, CONTROL_OTHERS, NULL);
+	}
+}
+
 void children_leave(struct master *master)
 {
 	for (struct child *child = master->children; child; child = child->next) {

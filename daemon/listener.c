@@ -209,10 +209,25 @@ bool listeners_open(struct worker *worker, const struct bound *bound, size_t cou
 	const struct daemon_config *daemon = &worker->config->daemon;
 	bool others = daemon->workers > 1 || daemon->workers_max > 1;
 
-	worker->epoll = others ? exclusive_find(bound[0].fd) : -1;
-	for (size_t i = 0; i < count; i++)
-		watch_alone(&worker->listeners[i]);
+	worker->epoll = -1;
+	if (others)
+		listeners_share(worker);
 	return true;
+}
+
+void listeners_share(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->listener_count; i++) {
+		struct listener *listener = &worker->listeners[i];
+
+		if (listener->watched == UNWATCHED)
+			continue;
+		if (worker->epoll < 0)
+			worker->epoll = exclusive_find(listener->bound->fd);
+		/* one that is full could not take whom it is told of */
+		if (!is_full(listener))
+			watch_alone(listener);
+	}
 }
 
 void listeners_close(struct worker *worker)

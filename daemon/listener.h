@@ -13,6 +13,9 @@ bool listeners_open(struct worker *worker, const struct bound *bound, size_t cou
 /* Closes the sockets; the listeners stay, as connections refer to them. */
 void listeners_close(struct worker *worker);
 
+/* Other workers have the same listeners, of which it is woken for its share from now on. */
+void listeners_share(struct worker *worker);
+
 /* Takes whoever has connected already, a batch from each. */
 void listeners_take(struct worker *worker);
 

@@ -104,6 +104,7 @@ void child_ready(struct master *master, struct child *child)
 		if (other != child && other->generation == child->generation &&
 		        other->number == child->number && other->state == CHILD_SERVING)
 			child_drain(master, other);
+	children_share(master, child);
 }
 
 /* ---- what should be ---- */

@@ -111,6 +111,9 @@ unsigned child_count(const struct master *master, unsigned generation, enum chil
 /* Lets go of all of them: they end when they notice, without being in the middle of something. */
 void children_leave(struct master *master);
 
+/* One of a generation serves: it learns of the others, and the first one there was of it. */
+void children_share(const struct master *master, const struct child *ready);
+
 /* A signal for all of them; but TERM not for the process of [admin], which ends last. */
 void children_signal(const struct master *master, int signal);
 

@@ -156,6 +156,8 @@ static void on_control(evutil_socket_t fd, short what, void *argument)
 			worker_take_logs(worker, (int)fd);
 		if (kind == CONTROL_LOOK && !worker->paused)
 			listeners_take(worker);
+		if (kind == CONTROL_OTHERS)
+			listeners_share(worker);
 		if (kind == CONTROL_CLOSED)
 			event_del(&worker->control);
 		if ((kind == CONTROL_CLOSED || kind == CONTROL_DRAIN) && !worker->draining)

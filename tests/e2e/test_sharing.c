@@ -79,17 +79,24 @@ static char state_of(pid_t pid)
 	return state;
 }
 
+static bool all_wait(struct daemon *daemon, pid_t *workers, size_t count)
+{
+	bool all = process_children(daemon->process.pid, workers, count) == count;
+
+	for (size_t i = 0; all && i < count; i++)
+		all = waits_alone(workers[i]) && state_of(workers[i]) == 'S';
+	return all;
+}
+
 /* All of them, once they sleep. */
 static void find_workers(struct daemon *daemon, pid_t *workers, size_t count)
 {
 	int64_t deadline = deadline_in(PATIENCE);
 
-	cr_assert_eq(process_children(daemon->process.pid, workers, count), count);
-	for (size_t i = 0; i < count; i++)
-		while (!waits_alone(workers[i]) || state_of(workers[i]) != 'S') {
-			cr_assert_gt(deadline_left(deadline), 0, "worker %zu does not wait", i + 1);
-			poll(NULL, 0, 1);
-		}
+	while (!all_wait(daemon, workers, count)) {
+		cr_assert_gt(deadline_left(deadline), 0, "not all of %zu workers wait", count);
+		poll(NULL, 0, 1);
+	}
 }
 
 static void await_state(pid_t pid, char state)
@@ -184,6 +191,31 @@ Test(sharing, killed_when_woken, .timeout = 120)
 	expect_answer(&client);
 	client_close(&client);
 	fclose(fopen(file, "we"));
+	daemon_stop(&daemon);
+}
+
+/* Who has begun alone shares with those that come later, and so do all successors. */
+Test(sharing, more_workers, .timeout = 120)
+{
+	struct daemon daemon;
+	struct client client;
+	pid_t workers[3];
+
+	daemon_start(&daemon, 1, LOCAL("1"), "hello", NULL);
+	for (size_t i = 1; i < COUNT(workers); i++) {
+		kill(daemon.process.pid, SIGTTIN);
+		find_workers(&daemon, workers, i + 1);
+	}
+	for (int n = 0; n < 2; n++) {
+		for (size_t i = 0; i < COUNT(workers); i++)
+			follow(workers[i]);
+		client_open(&client, daemon_address(&daemon));
+		http_ask(&client, "/");
+		kill_woken(workers, COUNT(workers));
+		expect_answer(&client);
+		client_close(&client);
+		find_workers(&daemon, workers, COUNT(workers));
+	}
 	daemon_stop(&daemon);
 }
 
