@@ -1,5 +1,6 @@
 #include "arena.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,32 @@ void arena_init(struct arena *arena, struct block_pool *pool, size_t cap)
 	*arena = (struct arena){ .pool = pool, .left = cap };
 }
 
+/* Not inlined: where GCC sees a size it takes `rep stos`, which begins slowly, for memset(3). */
+static __attribute__((noinline)) void *zero(void *at, size_t size)
+{
+	return memset(at, 0, size);
+}
+
+void *arena_new(struct block_pool *pool, size_t cap, size_t size)
+{
+	struct block *block = cap < ARENA_BLOCK ? NULL : block_get(pool, ARENA_BLOCK);
+
+	assert(size <= ARENA_BLOCK - sizeof(*block));
+	if (!block)
+		return NULL;
+	*block = (struct block){ NULL, ARENA_BLOCK };
+	struct arena *arena = zero(block + 1, size);
+
+	*arena = (struct arena){
+		.pool = pool,
+		.blocks = block,
+		.at = (char *)arena + size,
+		.end = (char *)block + ARENA_BLOCK,
+		.left = cap - ARENA_BLOCK,
+	};
+	return arena;
+}
+
 char *arena_grow(struct arena *arena, size_t size)
 {
 	size_t whole = ARENA_BLOCK;
@@ -87,12 +114,11 @@ char *arena_grow(struct arena *arena, size_t size)
 	return (char *)(block + 1);
 }
 
-/* Not inlined: where GCC sees a size it takes `rep stos`, which begins slowly, for memset(3). */
-__attribute__((noinline)) void *arena_zeroed(struct arena *arena, size_t size)
+void *arena_zeroed(struct arena *arena, size_t size)
 {
 	void *at = arena_alloc(arena, size);
 
-	return at ? memset(at, 0, size) : NULL;
+	return at ? zero(at, size) : NULL;
 }
 
 char *arena_copy(struct arena *arena, const char *text, size_t length)
@@ -119,14 +145,15 @@ bool arena_keep(struct arena *arena, void *memory)
 
 void arena_free(struct arena *arena)
 {
+	struct block_pool *pool = arena->pool; /* the arena may stand in one of its blocks */
+
 	for (const struct kept *kept = arena->kept; kept; kept = kept->next)
 		free(kept->memory);
 	for (struct block *block = arena->blocks, *next; block; block = next) {
 		next = block->next;
 		if (block->size == ARENA_BLOCK)
-			block_put(arena->pool, block);
+			block_put(pool, block);
 		else
 			free(block);
 	}
-	*arena = (struct arena){ .pool = arena->pool };
 }

@@ -32,6 +32,12 @@ struct arena {
 /* An empty arena that may hold `cap` bytes in all. `pool` must outlive it. */
 void arena_init(struct arena *arena, struct block_pool *pool, size_t cap);
 
+/*
+ * `size` zeroed bytes of an arena of their own, which is what they begin with: they are freed with
+ * it. NULL like arena_alloc.
+ */
+void *arena_new(struct block_pool *pool, size_t cap, size_t size);
+
 /* Puts a block with room for `size` bytes in front. A large one does not end the use of the other.
  */
 char *arena_grow(struct arena *arena, size_t size);

@@ -13,15 +13,15 @@
 /* Blocks of request memory beyond what came: derived variables, answer fields, ag_alloc. */
 #define MEMORY_SPARE (256 * 1024)
 
+_Static_assert(offsetof(struct ag_request, arena) == 0, "arena_new puts the arena there");
+
 struct ag_request *request_new(
         struct runtime *runtime, const struct gate *gate, void *carrier, uint16_t id)
 {
 	const struct limits *limits = runtime->limits;
 	size_t table = 3 * sizeof(struct var) * limits->variables;
-	struct arena arena;
-
-	arena_init(&arena, &runtime->blocks, 4 * limits->header_size + table + MEMORY_SPARE);
-	struct ag_request *req = arena_zeroed(&arena, sizeof(*req));
+	size_t cap = 4 * limits->header_size + table + MEMORY_SPARE;
+	struct ag_request *req = arena_new(&runtime->blocks, cap, sizeof(*req));
 
 	if (!req)
 		return NULL;
@@ -32,7 +32,6 @@ struct ag_request *request_new(
 	req->id = id;
 	req->length = req->announced = -1;
 	req->spool.fd = -1;
-	req->arena = arena;
 	req->handler.req = req;
 	TAILQ_INIT(&req->handler.ended);
 	TAILQ_INIT(&req->tasks);
@@ -42,19 +41,20 @@ struct ag_request *request_new(
 
 void request_free(struct ag_request *req)
 {
-	struct arena arena = req->arena;
-
 	assert(req->handler.waiting == WAITING_NOT && TAILQ_EMPTY(&req->tasks));
 	async_forget(req);
-	free(req->body);
-	spool_free(&req->spool);
+	if (req->body_received) {
+		free(req->body);
+		spool_free(&req->spool);
+	}
 	response_release(req);
-	arena_free(&arena);
+	arena_free(&req->arena);
 }
 
 /* ---- the time ---- */
 
-uint64_t request_clock(void)
+/* Not inlined: few callers need it, and all would make room for it on the stack. */
+__attribute__((noinline)) uint64_t request_clock(void)
 {
 	struct timespec time;
 

@@ -87,6 +87,8 @@ struct gate {
 };
 
 struct ag_request {
+	struct arena arena; /* its memory, which it stands in itself: see arena_new */
+
 	/* who carries it */
 	const struct gate *gate;
 	void *carrier;           /* the gate's own */
@@ -109,7 +111,6 @@ struct ag_request {
 	/* what was asked; set by request_head */
 	uint64_t since; /* us, CLOCK_MONOTONIC: the head was complete */
 	uint64_t fed;   /* us: its body too; 0: not yet */
-	struct arena arena;
 	struct env env;
 	const char *method;
 	const char *path; /* after the mount */
