@@ -164,11 +164,12 @@ static size_t clean_length(const char *target, size_t length)
 		[0] = true, ['%'] = true, ['?'] = true, ['#'] = true, ['/'] = true
 	};
 	size_t at = 0;
+	unsigned found = 0;
 
-	while (at + 16 < length && !unclean(target + at))
+	while (at + 16 < length && !(found = unclean(target + at)))
 		at += 16;
-	if (at + 16 < length)
-		at += (unsigned)__builtin_ctz(unclean(target + at));
+	if (found)
+		at += (unsigned)__builtin_ctz(found);
 	for (; at < length; at++) {
 		char c = target[at];
 
