@@ -68,7 +68,9 @@ static int send_buffer(struct ag_request *req)
 	return send_piece(req, req->buffer, size, false, req->announced);
 }
 
-static int send_through(struct ag_request *req, const char *data, size_t size)
+/* Not inlined: most answers fit into the buffer. */
+static __attribute__((noinline)) int send_through(
+        struct ag_request *req, const char *data, size_t size)
 {
 	int error = req->buffered || !req->head_sent ? send_buffer(req) : 0;
 

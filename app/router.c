@@ -164,7 +164,7 @@ static bool params_fill(struct params *params, const struct search *search, stru
 }
 
 /* The value for Allow (RFC 9110 10.2.1); NULL without memory, or where nothing fits the path. */
-static const char *allow_text(struct search *search, struct arena *arena)
+static __attribute__((noinline)) const char *allow_text(struct search *search, struct arena *arena)
 {
 	if (search->allowed == 0)
 		return NULL;

@@ -228,7 +228,8 @@ static void search_cover(struct search *search, const char *text, const char *en
 static bool search_below(struct search *search, const struct route *node, const char *at);
 
 /* Searches the children of `node` for the segments from `at` on. */
-static bool search_children(struct search *search, const struct route *node, const char *at)
+static __attribute__((noinline)) bool search_children(
+        struct search *search, const struct route *node, const char *at)
 {
 	const char *end = strchrnul(at, '/'), *next = *end ? end + 1 : NULL;
 	const struct route *child = child_find(node, at, (size_t)(end - at));

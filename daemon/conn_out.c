@@ -315,6 +315,17 @@ void conn_log_cut(const struct conn *conn)
 			gate_log(req, "cut: the worker stops");
 }
 
+/* Ends an exchange whose answer has no end, if it has begun. */
+static __attribute__((noinline)) void end_exchange(struct conn *conn, struct ag_request *req)
+{
+	struct writer out = output(conn);
+	struct portion end = { .end = true };
+
+	conn->closing |= !conn->protocol->keeps(conn->decoder, req->id, NULL);
+	encode(conn, req, &end, &out);
+	write_out(conn, &out);
+}
+
 /* The handler has returned: the exchange is over, on the wire too. */
 static void gate_finished(struct ag_request *req)
 {
@@ -322,14 +333,8 @@ static void gate_finished(struct ag_request *req)
 
 	if (conn->worker->tells)
 		conn_log_end(conn, req);
-	if (!req->over && conn->state == CONN_OPEN && !conn->failed) {
-		struct writer out = output(conn);
-		struct portion end = { .end = true };
-
-		conn->closing |= !conn->protocol->keeps(conn->decoder, req->id, NULL);
-		encode(conn, req, &end, &out);
-		write_out(conn, &out);
-	}
+	if (!req->over && conn->state == CONN_OPEN && !conn->failed)
+		end_exchange(conn, req);
 	tally_answered(conn->worker, req);
 	conn->whole = conn->upgraded = false;
 	conn->answered = true;

@@ -69,7 +69,7 @@ static void on_tidy(evutil_socket_t fd, short what, void *argument)
 
 void worker_tidy(struct worker *worker)
 {
-	const struct timeval soon = { 1, 0 };
+	static const struct timeval soon = { 1, 0 };
 
 	if (worker->tidying)
 		return;
