@@ -58,7 +58,7 @@ extern const char *const env_texts[VAR_COUNT];
  */
 extern const struct env_name env_fields[VAR_COUNT];
 
-#define ENV_HASH(length, sixth, last_but_one) (((length)*2 + (sixth)*9 + (last_but_one)*7) & 255)
+#define ENV_HASH(length, sixth, last_but_one) (((length)*9 + (sixth) + (last_but_one)*8) & 255)
 extern const uint8_t env_places[256];
 
 #define ENV_NAME_MIN 8  /* of the names that have a hash */

@@ -59,16 +59,17 @@ static inline uint32_t read_u32be(const uint8_t *at)
 static inline bool scan_has_upto(char most, const char *text, size_t length)
 {
 	const __m128i last = _mm_set1_epi8(most);
-	unsigned found = 0;
 
 	for (;; text += 16, length -= 16) {
-		__m128i bytes = _mm_loadu_si128((const __m128i *)text);
-		unsigned mask = (unsigned)_mm_movemask_epi8(
-		        _mm_cmpeq_epi8(_mm_min_epu8(bytes, last), bytes));
+		__m128i some = _mm_loadu_si128((const __m128i *)text);
+		__m128i found = _mm_cmpeq_epi8(_mm_min_epu8(some, last), some);
+		unsigned first = (unsigned)__builtin_ctz(
+		        1u << 16 | (unsigned)_mm_movemask_epi8(found));
 
-		if (length <= 16)
-			return (uint16_t)(found | mask << (16 - length));
-		found |= mask;
+		if (first >= length)
+			return false;
+		if (first < 16)
+			return true;
 	}
 }
 
