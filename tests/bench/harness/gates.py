@@ -21,14 +21,13 @@ def start_all(stack, gate, transport):
 
 def rows_of(way, gate, running, results, calls):
     """One row for each server, the floor's CPU being 1."""
-    floor = results['floor']['cpu_us']
     for peer, server in running.items():
         figures = results[peer.name]
         by_name = calls.get(peer.name) or {}
         yield {'way': way, 'gate': gate, 'server': peer.name, **figures,
                'memory_kib': server.memory() // 1024,
                'calls': sum(by_name.values()) if by_name else None,
-               'ratio': figures['cpu_us'] / floor if floor else None,
+               'ratio': measure.ratio(figures, results['floor']),
                'calls_by_name': ' '.join(f'{name}={count:.2f}' for name, count in
                                          sorted(by_name.items(), key=lambda one: -one[1])
                                          if count >= 0.005)}
@@ -107,11 +106,6 @@ def show(rows):
     tools.say(report.table(shown, [[row[name] for name in shown] for row in rows]))
 
 
-def over(one, other, name='cpu_us'):
-    """A ratio of two rows, as far as there are both."""
-    return one[name] / other[name] if other and other[name] and one[name] is not None else None
-
-
 def summary(rows):
     """anygate against the floors and the best of the others, a line for each way and gate."""
     for way in WAYS:
@@ -121,10 +115,14 @@ def summary(rows):
                 continue
             ours, floor = here['anygate'], here['floor']
             others = [row for name, row in here.items() if name != 'anygate' and 'floor' not in name]
-            best = min(others, key=lambda row: row['cpu_us'], default=None)
-            yield [f'{gate}, {WAYS[way]}', over(ours, floor), over(ours, here.get('blocking floor')),
-                   over(ours, best), best and best['server'], over(ours, floor, 'p99_us'),
-                   ours['calls'] - floor['calls'] if ours['calls'] and floor['calls'] else None]
+            blocking = here.get('blocking floor')
+            cheapest = min(others, key=lambda row: row['cpu_us'], default=None)
+            fastest = max(others, key=lambda row: row['rps'], default=None)
+            yield [f'{gate}, {WAYS[way]}', ours['ratio'], blocking and measure.ratio(ours, blocking),
+                   measure.ratio(ours, floor, 'p99_us'),
+                   ours['calls'] - floor['calls'] if ours['calls'] and floor['calls'] else None,
+                   cheapest and measure.ratio(ours, cheapest), cheapest and cheapest['server'],
+                   fastest and measure.ratio(ours, fastest, 'rps'), fastest and fastest['server']]
 
 
 def run():
@@ -140,8 +138,9 @@ def run():
         some = behind_nginx(gate) if way == 'nginx' else direct(way, gate)
         show(some)
         rows += some
-    tools.say('\nanygate: its CPU for a request and its p99 as ratios, and system calls beyond the floor\'s')
-    tools.say(report.table(['gate', 'to floor', 'blocking', 'to best', 'best other', 'p99', 'calls'],
+    tools.say('\nanygate: CPU for a request to the floors\', p99 to the floor\'s, system calls beyond the floor\'s; '
+              'CPU to the\ncheapest of the others, requests per second to the fastest; ratios are medians of each round\'s')
+    tools.say(report.table(['gate', 'floor', 'blocking', 'p99', 'calls', 'CPU', 'cheapest', 'rps', 'fastest'],
                            list(summary(rows))))
     report.write_tsv('gates.tsv', COLUMNS, [[row[name] for name in COLUMNS] for row in rows])
     for way, words in WAYS.items():

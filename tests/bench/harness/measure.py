@@ -31,7 +31,7 @@ def load_round(server, gate, options=(), front=None, **how):
 
 
 def rounds(entries, count=None):
-    """Rounds of several, interleaved, each time in another order; their medians.
+    """Rounds of several, interleaved, each time in another order: their medians, and all `rounds`.
 
     `entries`: name -> a function that measures one round and returns a dictionary.
     """
@@ -42,8 +42,16 @@ def rounds(entries, count=None):
         for name in names[at:] + names[:at]:
             results[name].append(entries[name]())
     return {name: {key: tools.median([one[key] for one in got if one[key] is not None])
-                   for key in got[0]}
+                   for key in got[0]} | {'rounds': got}
             for name, got in results.items()}
+
+
+def ratio(one, other, name='cpu_us'):
+    """Of two results of rounds(): the median of each round's ratio. What disturbs the machine for
+    longer than a round, disturbs both."""
+    ratios = [ours[name] / theirs[name] for ours, theirs in zip(one['rounds'], other['rounds'])
+              if ours[name] is not None and theirs[name]]
+    return tools.median(ratios)
 
 
 # ---- system calls ----
