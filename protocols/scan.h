@@ -73,22 +73,33 @@ static inline bool scan_has_upto(char most, const char *text, size_t length)
 	}
 }
 
-/* NULs one after the other: of the sixteen bytes at `at`, bit i of `found` is one not told yet. */
+/* NULs one after the other: of the 64 bytes at `at`, bit i of `found` is one not told yet. */
 struct nuls {
 	const uint8_t *at, *end;
-	unsigned found;
+	uint64_t found;
 };
 
-/* Of at most sixteen bytes those that are NUL: bit i for at[i]. */
-static inline unsigned nuls_among(const uint8_t *at, const uint8_t *end)
+/* Of sixteen bytes those that are NUL: bit i for at[i]. */
+static inline uint64_t nuls_of_16(const uint8_t *at)
 {
-	unsigned found = 0;
+	__m128i bytes = _mm_loadu_si128((const __m128i *)at);
 
-	if (end - at >= 16)
-		return (unsigned)_mm_movemask_epi8(
-		        _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)at), _mm_setzero_si128()));
-	for (unsigned i = 0; i < end - at; i++)
-		found |= (unsigned)!at[i] << i;
+	return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_setzero_si128()));
+}
+
+/* The same of at most 64. */
+static inline uint64_t nuls_among(const uint8_t *at, const uint8_t *end)
+{
+	uint64_t found = 0;
+	size_t i = 0;
+
+	if (end - at >= 64)
+		return nuls_of_16(at) | nuls_of_16(at + 16) << 16 | nuls_of_16(at + 32) << 32 |
+		       nuls_of_16(at + 48) << 48;
+	for (; end - at - i >= 16; i += 16)
+		found |= nuls_of_16(at + i) << i;
+	for (; at + i < end; i++)
+		found |= (uint64_t)!at[i] << i;
 	return found;
 }
 
@@ -101,12 +112,12 @@ static inline struct nuls nuls_of(const uint8_t *at, const uint8_t *end)
 static inline const uint8_t *nuls_next(struct nuls *nuls)
 {
 	while (!nuls->found) {
-		if (nuls->end - nuls->at <= 16)
+		if (nuls->end - nuls->at <= 64)
 			return NULL;
-		nuls->at += 16;
+		nuls->at += 64;
 		nuls->found = nuls_among(nuls->at, nuls->end);
 	}
-	const uint8_t *next = nuls->at + __builtin_ctz(nuls->found);
+	const uint8_t *next = nuls->at + __builtin_ctzll(nuls->found);
 
 	nuls->found &= nuls->found - 1;
 	return next;
