@@ -298,10 +298,9 @@ bool env_point(struct env *env, enum var_id id, const char *value, size_t value_
 		return env_grow(env, 1) && env_point(env, id, value, value_length);
 	env_hide(env, id);
 	/* derived entries are never written to */
-	env->vars[env->count++] = (struct var){ .value = (char *)value,
-		.value_length = (uint32_t)value_length,
-		.name_length = (uint16_t)env_names[id].length,
-		.id = (uint8_t)id };
+	env->vars[env->count++] = (struct var){
+		.value = (char *)value, .value_length = (uint32_t)value_length, .id = (uint8_t)id
+	};
 	env->known[id] = env->count;
 	return true;
 }

@@ -17,10 +17,10 @@
 struct var {
 	char *value; /* NUL-terminated; a name without a number stands before it, see env_name */
 	uint32_t value_length;
-	uint16_t name_length;
-	uint8_t id;        /* enum var_id */
-	bool hidden : 1;   /* not for the application */
-	bool repeated : 1; /* another one of this name has come behind it */
+	uint16_t name_length; /* of a name without a number */
+	uint8_t id;           /* enum var_id */
+	bool hidden : 1;      /* not for the application */
+	bool repeated : 1;    /* another one of this name has come behind it */
 };
 
 struct env {

@@ -63,24 +63,31 @@ static struct verdict look_closely(struct var *var, const char *name)
 
 static const char too_large[] = "more or larger variables than limits.variables or header_size";
 
+/* Makes an entry of a value that is in its place; a name without a number is still to come. */
+static inline void fill(struct var *var, const struct pair *pair, char *value)
+{
+	size_t length = pair->value.length;
+
+	*var = (struct var){
+		.value = value, .value_length = (uint32_t)length, .id = (uint8_t)pair->id
+	};
+	value[length] = '\0';
+}
+
 /*
- * Fills entry `index` with a variable whose value is in its place, with room for a name before it.
- * True: it is good. A known name is, and so is a value without control bytes and blanks. That is
- * read before anything is written there: a processor waits for bytes that it has written in part.
+ * The same for entry `index`. True: it is good, and known. A name with a number is good, and so is
+ * a value without control bytes and blanks. That is read before anything is written there: a
+ * processor waits for bytes that it has written in part.
  */
 static inline bool enter(
         struct env *env, struct var *var, unsigned index, const struct pair *pair, char *value)
 {
-	size_t length = pair->value.length;
-	bool good = pair->id && !scan_has_upto(' ', value, length);
+	enum var_id id = pair->id;
+	bool good = id && !scan_has_upto(' ', value, pair->value.length);
 
-	value[length] = '\0';
-	*var = (struct var){ .value = value,
-		.value_length = (uint32_t)length,
-		.name_length = (uint16_t)pair->name.length,
-		.id = (uint8_t)pair->id };
+	fill(var, pair, value);
 	if (good)
-		env_note_known(env, pair->id, index);
+		env_note_known(env, id, index);
 	return good;
 }
 
@@ -95,6 +102,7 @@ static struct verdict enter_rest(struct env *env, struct var *var, const struct 
 	}
 	if (pair->name.length > UINT16_MAX)
 		return refuse(431, too_large);
+	var->name_length = (uint16_t)pair->name.length;
 	env_note_other(env, var, name);
 	copy_short(env_text(var), name, pair->name.length);
 	var->value[-1] = '\0';
@@ -124,7 +132,8 @@ static struct verdict take_singly(struct env *env, const struct wire_event *even
 }
 
 /* Where all stand together they are copied in one piece, of which the framing becomes NULs. */
-static struct verdict take_variables(struct env *env, const struct wire_event *event)
+static __attribute__((noinline)) struct verdict take_variables(
+        struct env *env, const struct wire_event *event)
 {
 	struct span all = event->data;
 	char *room = all.length ? env_room(env, event->count, all.length) : NULL;
@@ -138,10 +147,13 @@ static struct verdict take_variables(struct env *env, const struct wire_event *e
 	struct var *var = env->vars + index;
 	size_t bytes = 0;
 
-	for (; pair < end && !verdict.status; pair++, var++, index++) {
+	for (; pair < end; pair++, var++, index++) {
 		bytes += pair->name.length + pair->value.length;
-		if (!enter(env, var, index, pair, room + (pair->value.data - all.data)))
-			verdict = enter_rest(env, var, pair);
+		if (enter(env, var, index, pair, room + (pair->value.data - all.data)))
+			continue;
+		verdict = enter_rest(env, var, pair);
+		if (verdict.status)
+			end = pair + 1; /* none behind it */
 	}
 	env_enter(env, index - env->count, bytes);
 	return verdict;
@@ -168,22 +180,20 @@ static struct verdict take_fields(struct env *env, const struct wire_event *even
 	if (!room)
 		return take_fields_singly(env, event);
 	memcpy(room, all.data, all.length);
-	struct var *var = env->vars + env->count;
+	const struct pair *pair = event->pairs, *end = pair + event->count;
+	unsigned index = env->count;
+	struct var *var = env->vars + index;
 	size_t bytes = 0;
 
-	for (unsigned i = 0; i < event->count; i++, var++) {
-		const struct pair *pair = &event->pairs[i];
-		char *value = room + (pair->value.data - all.data);
-
+	for (; pair < end; pair++, var++, index++) {
 		bytes += 5 + pair->name.length + pair->value.length;
-		value[pair->value.length] = '\0';
-		*var = (struct var){ .value = value,
-			.value_length = (uint32_t)pair->value.length,
-			.id = (uint8_t)pair->id };
-		if (!pair->id &&
-		        !env_make_field(env, var, (const char *)pair->name.data, pair->name.length))
+		fill(var, pair, room + (pair->value.data - all.data));
+		if (pair->id)
+			env_note_known(env, pair->id, index);
+		else if (env_make_field(env, var, (const char *)pair->name.data, pair->name.length))
+			env_note(env, var);
+		else
 			return refuse(431, too_large);
-		env_note(env, var);
 	}
 	env_enter(env, event->count, bytes);
 	return fine;
