@@ -131,7 +131,10 @@ static struct verdict take_singly(struct env *env, const struct wire_event *even
 	return verdict;
 }
 
-/* Where all stand together they are copied in one piece, of which the framing becomes NULs. */
+/*
+ * Where all stand together they are copied in one piece, of which the framing becomes NULs. Not
+ * inlined: the loop needs the registers.
+ */
 static __attribute__((noinline)) struct verdict take_variables(
         struct env *env, const struct wire_event *event)
 {
