@@ -57,7 +57,7 @@ extern "C" {
 #define AG_NOENT    (-9) /* ag_run: there is no such program, or it can't be executed */
 
 /* What ag_fetch answers when its peer is to blame. */
-#define AG_UNREACHABLE (-10) /* no such name, nobody listens, or no TLS with who does */
+#define AG_UNREACHABLE (-10) /* no such name, nobody listens, no TLS, or no descriptors */
 #define AG_UNTRUSTED   (-11) /* the certificate is not good, or not for this name */
 #define AG_SLOW        (-12) /* connect_ms or timeout_ms is over */
 #define AG_TOO_LARGE   (-13) /* an answer above `limit`, or a head above 64 KiB */

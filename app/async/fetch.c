@@ -1,7 +1,10 @@
 /* Asking another server on behalf of a task, which waits for the answer. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "fetch_private.h"
 
@@ -228,6 +231,23 @@ static int answer_of(const struct fetch *fetch)
 	return AG_BAD_ANSWER;
 }
 
+/* What libcurl says then depends on what it wanted them for, which is two at most. */
+static bool lacks_descriptors(const struct fetch *fetch)
+{
+	int pair[2];
+
+	if (fetch->code != CURLE_COULDNT_RESOLVE_HOST && fetch->code != CURLE_COULDNT_CONNECT &&
+	        fetch->code != CURLE_SSL_CACERT_BADFILE && fetch->code != CURLE_OUT_OF_MEMORY)
+		return false;
+	if (is_sent(fetch))
+		return false;
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return errno == EMFILE || errno == ENFILE;
+	close(pair[0]);
+	close(pair[1]);
+	return false;
+}
+
 static const char *reason_of(const struct fetch *fetch, int answer)
 {
 	if (answer == AG_SLOW && !fetch->over)
@@ -257,8 +277,12 @@ static int conclude(struct fetch *fetch, int answer)
 {
 	struct ag_fetch_result *result = fetch->result;
 
+	bool lacks = !answer && !fetch->failed && lacks_descriptors(fetch);
+
 	if (!answer)
-		answer = answer_of(fetch);
+		answer = lacks ? AG_UNREACHABLE : answer_of(fetch);
+	if (lacks || !answer)
+		fetcher_lacks(fetch, lacks);
 	if (!tell_head(fetch) && !answer)
 		answer = AG_NOMEM;
 	if (!answer && !fetch->spec->take) {
@@ -268,7 +292,7 @@ static int conclude(struct fetch *fetch, int answer)
 			answer = AG_NOMEM;
 	}
 	if (answer)
-		result->error = line_of(fetch->req, reason_of(fetch, answer));
+		result->error = lacks ? FETCH_LACKS : line_of(fetch->req, reason_of(fetch, answer));
 	return answer;
 }
 

@@ -12,6 +12,7 @@ struct fetcher {
 	struct event_base *base;
 	struct event timer;
 	CURLM *multi;
+	bool lacks; /* the log says that there are no descriptors */
 };
 
 /* A socket that libcurl wants to be told of. */
@@ -178,6 +179,13 @@ bool fetcher_add(struct fetch *fetch)
 void fetcher_remove(struct fetch *fetch)
 {
 	curl_multi_remove_handle(fetch->fetcher->multi, fetch->easy);
+}
+
+void fetcher_lacks(struct fetch *fetch, bool lacks)
+{
+	if (lacks && !fetch->fetcher->lacks)
+		ag_log(fetch->req, "ag_fetch: " FETCH_LACKS);
+	fetch->fetcher->lacks = lacks;
 }
 
 void fetcher_go_on(struct fetch *fetch)

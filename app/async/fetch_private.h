@@ -75,6 +75,11 @@ struct fetcher *fetcher_get(struct runtime *runtime);
 bool fetcher_add(struct fetch *fetch);
 void fetcher_remove(struct fetch *fetch);
 
+/* No descriptors were left for this one, which the log says once until another is answered; or it
+ * is answered. */
+#define FETCH_LACKS "no descriptors are left; raise daemon.open_files"
+void fetcher_lacks(struct fetch *fetch, bool lacks);
+
 /* Lets go on what is neither hungry nor held any more. May call what fetch_answer.c has. */
 void fetcher_go_on(struct fetch *fetch);
 

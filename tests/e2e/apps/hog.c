@@ -1,5 +1,7 @@
-/* GET /hog takes all descriptors that the worker has left, GET /free gives them back. */
+/* GET /hog takes all descriptors that the worker has left but ?leave=, GET /free gives them back.
+ */
 #include <anygate.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static int taken[1024];
@@ -9,6 +11,8 @@ static int hog(struct ag_request *req)
 {
 	while (count < sizeof taken / sizeof *taken && (taken[count] = dup(0)) >= 0)
 		count++;
+	for (int leave = atoi(ag_arg(req, "leave", "0")); leave > 0 && count; leave--)
+		close(taken[--count]);
 	ag_puts(req, "taken\n");
 	return 200;
 }
