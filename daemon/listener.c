@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -15,6 +16,9 @@
 
 /* Connections taken from one listener before others get a turn. */
 #define ACCEPT_BATCH 64
+
+/* Until the log says again that there are no descriptors. */
+#define SHORTAGE_SECONDS 60
 
 /* Connections after which other workers are woken before this one, though it keeps none. */
 #define TURN 64
@@ -37,16 +41,28 @@ static void pass_on(struct worker *worker)
 		control_send(event_get_fd(&worker->control), CONTROL_LOOK, NULL);
 }
 
+/* It is tried again and again, which is not told each time. */
+static void tell_shortage(struct worker *worker)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	if (worker->short_until > (uint64_t)now.tv_sec)
+		return;
+	worker->short_until = (uint64_t)now.tv_sec + SHORTAGE_SECONDS;
+	log_line(LOG_LEVEL_WARNING,
+	        "out of descriptors with %zu connections: accepting pauses; raise "
+	        "daemon.open_files",
+	        worker->conn_count);
+}
+
 /* Out of descriptors: a listener that stays readable would spin the loop. */
 static void pause_accepting(struct worker *worker)
 {
 	const struct timeval soon = { 0, 100000 };
 
 	if (!worker->paused)
-		log_line(LOG_LEVEL_WARNING,
-		        "out of descriptors with %zu connections: accepting "
-		        "pauses; raise daemon.open_files",
-		        worker->conn_count);
+		tell_shortage(worker);
 	worker->paused = true;
 	pass_on(worker);
 	for (size_t i = 0; i < worker->listener_count; i++)

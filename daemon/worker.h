@@ -68,8 +68,9 @@ struct worker {
 	struct deadline_list header, body, write, linger, first, leave, calm;
 	struct event tidy, resume, cut, control, signals[3];
 	bool tidying, paused, draining;
-	bool softly;       /* draining, and others go on in its place */
-	struct slot *slot; /* its figures */
+	uint64_t short_until; /* s: the log has said that there are no descriptors */
+	bool softly;          /* draining, and others go on in its place */
+	struct slot *slot;    /* its figures */
 	struct upkeep upkeep;
 	struct worker_bus bus;
 	uint8_t *scratch; /* WORKER_SCRATCH for kept bytes, as many for those read last */

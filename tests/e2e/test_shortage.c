@@ -166,3 +166,45 @@ Test(shortage, body_on_full_disk, .timeout = 60)
 	close(deaf);
 	free(noise);
 }
+
+/* ---- what needs none ---- */
+
+/* Events and messages reach those who are there; who connects has to wait, which is told once. */
+Test(shortage, streams_go_on, .timeout = 120)
+{
+	struct client silent, stream, late;
+	struct response response;
+	int worker;
+
+	begin();
+	client_open(&silent, address);
+	http_ask(&silent, "/streams/silent");
+	audience_expect_text(&silent, "text/event-stream");
+	audience_open_stream(&stream, address, "http", "/stream/numbers", &worker);
+	ask(&hog, "/hog/hog", "taken");
+	client_open(&late, address);
+	http_ask(&late, "/hog/");
+	/* a comment each 20 ms: it is tried to accept several times meanwhile */
+	for (int i = 0; i < 50; i++)
+		audience_expect_text(&silent, ":\n");
+	daemon_expect(&anygate, "out of descriptors");
+	/* on a connection that there is another one can begin, too */
+	http_ask(&asker, "/stream/numbers");
+	audience_take_worker(&asker, false);
+	ask(&hog, "/slow?n=3", "0 lost, then 0");
+	audience_expect_text(&stream, "0 2\n");
+	audience_expect_text(&asker, "0 2\n");
+	ask(&hog, "/hog/free", "free");
+	client_response(&late, "GET", &response);
+	cr_expect_eq(response.status, 200);
+	response_free(&response);
+	audience_publish(address, "numbers", "again");
+	audience_expect_text(&stream, "0 again\n");
+	audience_expect_text(&asker, "0 again\n");
+	cr_expect_eq(occurrences(daemon_text(&anygate), "out of descriptors"), 1, "%s",
+	        daemon_text(&anygate));
+	client_close(&silent);
+	client_close(&stream);
+	client_close(&late);
+	end();
+}
