@@ -79,7 +79,8 @@ struct site {
 
 static struct site sites[2];
 
-static void site_start(struct site *site, const struct redis *redis, const char *setting)
+static void site_start_with(
+        struct site *site, const struct redis *redis, const char *setting, const char *workers)
 {
 	char where[256], bus[256];
 
@@ -89,8 +90,15 @@ static void site_start(struct site *site, const struct redis *redis, const char 
 	        site->admin.admin, sizeof site->admin.admin, "unix:%s/admin.sock", site->directory);
 	snprintf(where, sizeof where, "admin.listen=%s", site->admin.admin);
 	snprintf(bus, sizeof bus, "bus.redis=%s", redis->address);
-	daemon_start(&site->daemon, 2, "-w", "2", "-l", "127.0.0.1:0", "-s", where, "-s", bus, "-s",
-	        setting, "-s", "daemon.reload_watch=0", DAEMON_APPS "channels.so", NULL);
+	daemon_start(&site->daemon, 2, "-w", workers, "-l", "127.0.0.1:0", "-s", where, "-s", bus,
+	        "-s", setting, "-s", "daemon.reload_watch=0", "-s",
+	        "app.hog.load=" DAEMON_APPS "hog.so", "-s", "app.hog.mount=/hog",
+	        DAEMON_APPS "channels.so", NULL);
+}
+
+static void site_start(struct site *site, const struct redis *redis, const char *setting)
+{
+	site_start_with(site, redis, setting, "2");
 }
 
 static const char *site_address(const struct site *site)
@@ -234,6 +242,56 @@ Test(bus_redis, reload, .timeout = 120)
 	expect_everywhere("reloaded");
 	for (size_t i = 0; i < COUNT(sites); i++)
 		site_stop(&sites[i]);
+	redis_kill(&redis);
+}
+
+/* ---- no descriptors ---- */
+
+static void ask(struct client *client, const char *target, const char *wanted)
+{
+	struct response response;
+
+	http_ask(client, target);
+	client_response(client, "GET", &response);
+	cr_assert_eq(response.status, 200, "%s: %d", target, response.status);
+	cr_expect_str_eq(response.body.data, wanted);
+	response_free(&response);
+}
+
+/* Redis comes back, but there is no descriptor to connect with: what is left is tried again. */
+Test(bus_redis, no_descriptors, .timeout = 120)
+{
+	struct client hog, stream;
+	struct redis redis;
+	int worker;
+
+	redis_make(&redis, "");
+	site_start_with(&sites[0], &redis, "daemon.open_files=64", "1");
+	admin_await(&sites[0].admin, "totals/bus_connected", 1);
+	client_open(&hog, site_address(&sites[0]));
+	client_open(&stream, site_address(&sites[0]));
+	ask(&stream, "/worker", "1");
+	ask(&hog, "/hog/hog", "taken\n");
+	/* who subscribes first has the worker connect a second time */
+	http_ask(&stream, "/stream/numbers");
+	worker = audience_take_worker(&stream, false);
+	cr_expect_eq(worker, 1);
+	daemon_expect(&sites[0].daemon, "Too many open files; until it is back messages stay");
+	ask(&hog, "/slow?n=3", "0 lost, then 0");
+	audience_expect_text(&stream, "0 2\n");
+	redis_kill(&redis);
+	ask(&hog, "/hog/hog", "taken\n"); /* what that one connection has held */
+	redis_start(&redis, "");
+	ask(&hog, "/slow?n=3", "0 lost, then 0");
+	audience_expect_text(&stream, "0 2\n");
+	ask(&hog, "/hog/free", "free\n");
+	daemon_expect(&sites[0].daemon, "is back:");
+	redis_ask(&redis, "publish anygate:numbers 0123456789abcdefhello", "1\n");
+	audience_expect_text(&stream, "0 hello\n");
+	cr_expect_eq(occurrences(daemon_text(&sites[0].daemon), "no Redis at "), 1);
+	client_close(&hog);
+	client_close(&stream);
+	site_stop(&sites[0]);
 	redis_kill(&redis);
 }
 
