@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -17,13 +18,56 @@
 #define VALUE_MAX 4096
 #define VALUE_MIN 8
 
+struct access_lines {
+	size_t used;
+	char buffer[ACCESS_BUFFER];
+};
+
 struct access {
 	struct log_template *log_template;
 	struct log_sink *sink; /* the process's */
 	struct event flush;
-	size_t used;
-	char buffer[ACCESS_BUFFER];
+	struct access_lines *lines;
+	bool own; /* nobody else has those */
 };
+
+/* ---- what outlives the worker ---- */
+
+struct access_lines *access_lines_new(void)
+{
+	void *lines = MAP_FAILED;
+
+	if (log_access_sink()->kind != LOG_OFF)
+		lines = mmap(NULL, sizeof(struct access_lines), PROT_READ | PROT_WRITE,
+		        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return lines == MAP_FAILED ? NULL : lines;
+}
+
+void access_lines_free(struct access_lines *lines)
+{
+	if (lines)
+		munmap(lines, sizeof(*lines));
+}
+
+/* A worker that ran wild may have written anything there: no more than lines is taken of it. */
+void access_lines_rescue(struct access_lines *lines)
+{
+	size_t used = lines ? __atomic_load_n(&lines->used, __ATOMIC_ACQUIRE) : 0;
+
+	if (used > ACCESS_BUFFER)
+		return;
+	while (used && lines->buffer[used - 1] != '\n')
+		used--;
+	log_sink_write(log_access_sink(), lines ? lines->buffer : "", used);
+}
+
+/* Whole lines are there before they count. */
+static void set_used(struct access *access, size_t used)
+{
+	__atomic_store_n(&access->lines->used, used, __ATOMIC_RELEASE);
+}
+
+/* ---- the worker's ---- */
 
 static void on_flush(evutil_socket_t fd, short what, void *argument)
 {
@@ -32,20 +76,30 @@ static void on_flush(evutil_socket_t fd, short what, void *argument)
 	access_flush(argument);
 }
 
-struct access *access_new(const struct log_config *config, struct event_base *base)
+static void access_drop(struct access *access)
+{
+	log_template_free(access->log_template);
+	if (access->own)
+		access_lines_free(access->lines);
+	free(access);
+}
+
+struct access *access_new(
+        const struct log_config *config, struct event_base *base, struct access_lines *lines)
 {
 	struct access *access = malloc(sizeof(*access));
 	char error[256];
 
 	if (!access)
 		return NULL;
-	access->used = 0;
+	access->lines = lines ? lines : access_lines_new();
+	access->own = !lines;
 	access->sink = log_access_sink();
 	access->log_template = log_template_new(config->format, error, sizeof(error));
 	evtimer_assign(&access->flush, base, on_flush, access);
-	if (access->log_template)
+	if (access->log_template && access->lines)
 		return access;
-	free(access);
+	access_drop(access);
 	return NULL;
 }
 
@@ -55,8 +109,7 @@ void access_free(struct access *access)
 		return;
 	access_flush(access);
 	evtimer_del(&access->flush);
-	log_template_free(access->log_template);
-	free(access);
+	access_drop(access);
 }
 
 bool access_is_timed(const struct access *access)
@@ -69,10 +122,10 @@ void access_flush(struct access *access)
 	struct log_sink *sink = access->sink;
 	uint64_t dropped = sink->dropped, untold = sink->untold;
 
-	if (!access->used)
+	if (!access->lines->used)
 		return;
-	log_sink_write(sink, access->buffer, access->used);
-	access->used = 0;
+	log_sink_write(sink, access->lines->buffer, access->lines->used);
+	set_used(access, 0);
 	if (sink->dropped == dropped && untold)
 		log_tell_dropped();
 	else if (sink->dropped > dropped && !untold)
@@ -83,8 +136,9 @@ void access_flush(struct access *access)
 /* The line at the end of the buffer; its length, or 0 where there is no room. */
 static size_t write_line(struct access *access, const struct log_entry *entry)
 {
-	char *line = access->buffer + access->used;
-	size_t room = ACCESS_BUFFER - access->used, longest = log_sink_line_max(access->sink);
+	char *line = access->lines->buffer + access->lines->used;
+	size_t room = ACCESS_BUFFER - access->lines->used,
+	       longest = log_sink_line_max(access->sink);
 	size_t head = 0;
 
 	if (room < longest)
@@ -114,7 +168,7 @@ void access_request(struct access *access, struct ag_request *req, const char *p
 		access_flush(access);
 		length = write_line(access, &entry);
 	}
-	if (!access->used && length)
+	if (!access->lines->used && length)
 		evtimer_add(&access->flush, &soon);
-	access->used += length;
+	set_used(access, access->lines->used + length);
 }

@@ -17,8 +17,23 @@ struct event_base;
 #define ACCESS_BUFFER 65536
 #define ACCESS_DELAY  500
 
-/* For the worker's loop; NULL with errno. The log's sink was opened by log_open. */
-struct access *access_new(const struct log_config *config, struct event_base *base);
+/*
+ * What is gathered, in memory that the master makes before it forks and shares with the worker: it
+ * outlives that. NULL where there is no access log, or no memory.
+ */
+struct access_lines;
+struct access_lines *access_lines_new(void);
+void access_lines_free(struct access_lines *lines);
+
+/* In the master: writes what a dead worker has left. NULL is fine, as above. */
+void access_lines_rescue(struct access_lines *lines);
+
+/*
+ * For the worker's loop; NULL with errno. The log's sink was opened by log_open. Without `lines` it
+ * has some of its own.
+ */
+struct access *access_new(
+        const struct log_config *config, struct event_base *base, struct access_lines *lines);
 
 /* Writes what is gathered. */
 void access_free(struct access *access);

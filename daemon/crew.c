@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "access.h"
 #include "background.h"
 #include "control.h"
 #include "crash.h"
@@ -31,9 +32,11 @@ uint64_t now_ms(void)
 /* In the child: what is the master's alone goes. */
 static void leave_master(struct master *master)
 {
-	for (struct child *child = master->children; child; child = child->next)
+	for (struct child *child = master->children; child; child = child->next) {
 		if (child->control >= 0)
 			close(child->control);
+		access_lines_free(child->lines);
+	}
 	close(master->signal_fd);
 	if (master->bus.fd >= 0)
 		close(master->bus.fd);
@@ -77,6 +80,7 @@ static int run_child(const struct master *master, const struct generation *gener
 		.number = (int)child->number,
 		.control = control,
 		.slot = child->slot,
+		.lines = child->lines,
 		.bus = admin ? NULL : &master->bus,
 		.statm = upkeep_open_statm(),
 	};
@@ -103,6 +107,7 @@ static void forget(struct master *master, struct child **link)
 		scoreboard_free_slot(child->slot);
 	else if (child->slot)
 		scoreboard_give(master->board, child->slot);
+	access_lines_free(child->lines);
 	free(child->failure);
 	free(child);
 }
@@ -124,6 +129,8 @@ bool child_start(struct master *master, const struct generation *generation, uns
 	                                     : scoreboard_take(master->board);
 	if (child->slot)
 		child->slot->generation = generation->number;
+	if (number != ADMIN_NUMBER)
+		child->lines = access_lines_new();
 	child->pid = child->slot ? fork() : -1;
 	if (child->pid == 0) {
 		leave_master(master);
@@ -233,6 +240,7 @@ void children_reap(struct master *master)
 		if (!*link)
 			continue;
 		child_listen(master, *link); /* its last words */
+		access_lines_rescue((*link)->lines);
 		child_died(master, *link, status);
 		forget(master, link_of(master, pid));
 		children_look(master);

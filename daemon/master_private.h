@@ -37,6 +37,7 @@ struct child {
 	uint64_t started;    /* ms */
 	uint64_t kill_at;    /* ms; 0: not to be killed */
 	struct slot *slot;
+	struct access_lines *lines; /* see access.h; or NULL */
 	struct busyness busy;
 	char *failure; /* why it could not start, in its words or ours; or NULL */
 };

@@ -298,7 +298,7 @@ static bool worker_start(struct worker *worker, const struct worker_start *start
 	task_pool_init(&worker->runtime.tasks, worker->config->daemon.stack_size);
 	if (!worker->base || !worker->scratch || !worker->output ||
 	        !async_start(&worker->runtime) || !deadlines_init(&worker->clock, worker->base) ||
-	        !worker_start_logs(worker))
+	        !worker_start_logs(worker, start->lines))
 		return false;
 	add_deadlines(worker);
 	if (start->bus && !bus_start(worker, start->bus))

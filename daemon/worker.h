@@ -97,6 +97,7 @@ struct worker_start {
 	int control; /* the worker's end, see control.h */
 	int statm;   /* of upkeep_open_statm(), the worker's from here on */
 	struct slot *slot;
+	struct access_lines *lines;   /* the access log's; or NULL */
 	const struct bus_shared *bus; /* NULL: it is not to publish anything */
 };
 
@@ -110,7 +111,7 @@ int worker_run(const struct worker_start *start);
 struct span worker_date(struct worker *worker);
 
 /* The access log, and what requests keep for either log; false with errno. Then its end. */
-bool worker_start_logs(struct worker *worker);
+bool worker_start_logs(struct worker *worker, struct access_lines *lines);
 void worker_stop_logs(struct worker *worker);
 
 /* CONTROL_REOPEN has come: what was gathered goes into the old files, the rest into the new. */

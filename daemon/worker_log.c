@@ -8,7 +8,7 @@
 #include "log.h"
 #include "worker.h"
 
-bool worker_start_logs(struct worker *worker)
+bool worker_start_logs(struct worker *worker, struct access_lines *lines)
 {
 	const struct config *config = worker->config;
 	struct runtime *runtime = &worker->runtime;
@@ -21,7 +21,7 @@ bool worker_start_logs(struct worker *worker)
 	log_count(&worker->slot->counters.log_dropped);
 	if (log_access_sink()->kind == LOG_OFF)
 		return true;
-	worker->access = access_new(&config->log, worker->base);
+	worker->access = access_new(&config->log, worker->base, lines);
 	worker->tells = true;
 	runtime->timed |= worker->access && access_is_timed(worker->access);
 	return worker->access;

@@ -43,6 +43,17 @@ static void ask(struct client *client, const char *address, const char *target)
 	bytes_free(&out);
 }
 
+static void check_file(const char *path, const char *wanted)
+{
+	char text[1024];
+	FILE *file = fopen(path, "re");
+
+	cr_assert(file, "%s", path);
+	text[fread(text, 1, sizeof text - 1, file)] = '\0';
+	fclose(file);
+	cr_expect_str_eq(text, wanted, "%s", text);
+}
+
 static void check_served(struct daemon *daemon)
 {
 	struct response response;
@@ -198,6 +209,49 @@ Test(crashing, killed_in_a_handler, .timeout = 60)
 	check_served(&daemon);
 	daemon_expect(&daemon, "SIGKILL in GET /spin?c=d (for ");
 	daemon_stop(&daemon);
+}
+
+/* Who was answered just before is in the access log, once, whatever the worker died of. */
+Test(crashing, access_log, .timeout = 60)
+{
+	static const struct {
+		const char *target, *died;
+	} deaths[] = {
+		{ "/segv", "died of signal 11 " },
+		{ "/abort", "died of signal 6 " },
+		{ "/spin", "died of signal 9 " },
+	};
+	char setting[512], lines[128] = "";
+	const char *const arguments[] = { PLAIN, "-w", "1", "-l", "http=127.0.0.1:0", "-s", setting,
+		"-s", "log.format={uri} {status}", DAEMON_APPS "crash.so", NULL };
+	const char *log = support_path("access.log");
+	struct client client;
+	struct daemon daemon;
+
+	snprintf(setting, sizeof setting, "log.access=%s", log);
+	daemon_start_with(&daemon, 1, &(struct process_options){ .arguments = arguments });
+	for (size_t i = 0; i < COUNT(deaths); i++) {
+		struct response response;
+		char target[16];
+
+		for (int n = 0; n < 2; n++) {
+			snprintf(target, sizeof target, "/?%zu-%d", i, n);
+			http_get(daemon_address(&daemon), target, &response);
+			cr_expect_eq(response.status, 200);
+			response_free(&response);
+			strcat(strcat(lines, target), " 200\n");
+		}
+		ask(&client, daemon_address(&daemon), deaths[i].target);
+		if (strcmp(deaths[i].target, "/spin") == 0) {
+			daemon_expect(&daemon, "spinning");
+			kill(daemon_worker(&daemon, 0), SIGKILL);
+		}
+		check_lost(&client, deaths[i].target);
+		daemon_expect(&daemon, deaths[i].died);
+	}
+	check_file(log, lines);
+	kill(daemon.process.pid, SIGTERM);
+	daemon_end(&daemon, 0, true);
 }
 
 /* The watchdog's signal ends nothing, nor is it a crash. */
