@@ -191,14 +191,12 @@ static size_t put_path(char *path, const char *text, size_t length)
 	return length;
 }
 
-size_t path_of_target(char *path, const char *target, size_t length)
+/* The same of a target whose path may not be as it should be. */
+static __attribute__((noinline)) size_t path_of_odd(char *path, const char *target, size_t length)
 {
 	bool absolute = length > 0 && target[0] != '/';
 	size_t origin = absolute ? origin_length(target, length) : 0;
-	size_t clean = absolute ? 0 : clean_length(target, length);
 
-	if (clean)
-		return put_path(path, target, clean);
 	if (length == 1 && target[0] == '*')
 		return put_path(path, "*", 1);
 	if (length == 0 || (absolute && origin == 0))
@@ -211,6 +209,14 @@ size_t path_of_target(char *path, const char *target, size_t length)
 		return 0;
 	put_path(path, target, length);
 	return path_clean(path, text_decode(path, length, false));
+}
+
+size_t path_of_target(char *path, const char *target, size_t length)
+{
+	bool absolute = length > 0 && target[0] != '/';
+	size_t clean = absolute ? 0 : clean_length(target, length);
+
+	return clean ? put_path(path, target, clean) : path_of_odd(path, target, length);
 }
 
 size_t path_normalise(char *path, size_t length)

@@ -56,7 +56,7 @@ static bool make_room(struct ag_request *req, struct path *path, size_t length)
 
 /* Paths that the gateway has decoded: the whole one, or both its parts, that nobody has to trust.
  */
-static bool join_path(struct ag_request *req, struct path *path)
+static __attribute__((noinline)) bool join_path(struct ag_request *req, struct path *path)
 {
 	struct value first = value_of(req, VAR_DOCUMENT_URI), second = { "", 0 };
 
@@ -154,15 +154,15 @@ static bool find_scheme(struct ag_request *req)
 	bool https = scheme.length ? is_in_any_case(scheme, "https")
 	                           : is_in_any_case(on, "on") || is(on, "1");
 
-	if (!https) {
+	if (!https)
 		env_hide(&req->env, VAR_HTTPS);
-		return set_missing(req, VAR_REQUEST_SCHEME, "http") &&
-		       set_missing(req, VAR_SERVER_PORT, "80");
-	}
-	if (!is(on, "on") && !env_point(&req->env, VAR_HTTPS, "on", 2))
+	else if (!is(on, "on") && !env_point(&req->env, VAR_HTTPS, "on", 2))
 		return false;
-	return set_missing(req, VAR_REQUEST_SCHEME, "https") &&
-	       set_missing(req, VAR_SERVER_PORT, "443");
+	const char *name = https ? "https" : "http";
+
+	if (!scheme.length && !env_point(&req->env, VAR_REQUEST_SCHEME, name, strlen(name)))
+		return false;
+	return set_missing(req, VAR_SERVER_PORT, https ? "443" : "80");
 }
 
 static bool find_server(struct ag_request *req)
