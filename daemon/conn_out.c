@@ -37,8 +37,7 @@ void conn_drop_request(struct conn *conn, struct ag_request *req)
 	request_free(req);
 }
 
-__attribute__((noinline)) static bool keep_out(
-        struct conn *conn, const uint8_t *data, size_t length)
+static bool keep_out(struct conn *conn, const uint8_t *data, size_t length)
 {
 	size_t kept = conn->out_end - conn->out_at;
 
@@ -77,6 +76,17 @@ static ssize_t socket_write(struct conn *conn, const uint8_t *data, size_t lengt
 	return n < 0 && errno == EAGAIN ? 0 : n;
 }
 
+/* What the socket, of which that is the answer, has not taken. */
+static __attribute__((noinline)) bool keep_rest(
+        struct conn *conn, ssize_t n, const uint8_t *data, size_t length)
+{
+	if (n < 0)
+		conn->failed = CLOSE_RESET;
+	else if (!keep_out(conn, data + n, length - (size_t)n))
+		conn->failed = CLOSE_MEMORY;
+	return !conn->failed;
+}
+
 /* Sends or keeps; false when the connection is broken, which is handled later. */
 bool conn_write(struct conn *conn, const uint8_t *data, size_t length)
 {
@@ -84,13 +94,7 @@ bool conn_write(struct conn *conn, const uint8_t *data, size_t length)
 		return false;
 	ssize_t n = conn->out_at < conn->out_end ? 0 : socket_write(conn, data, length);
 
-	if (n == (ssize_t)length)
-		return true;
-	if (n < 0)
-		conn->failed = CLOSE_RESET;
-	else if (!keep_out(conn, data + n, length - (size_t)n))
-		conn->failed = CLOSE_MEMORY;
-	return !conn->failed;
+	return n == (ssize_t)length || keep_rest(conn, n, data, length);
 }
 
 /* What was kept, once the socket takes more. */
@@ -120,7 +124,7 @@ static struct writer output(struct conn *conn)
 	return (struct writer){ at, at + WORKER_OUTPUT, false };
 }
 
-static bool write_out(struct conn *conn, const struct writer *out)
+static inline bool write_out(struct conn *conn, const struct writer *out)
 {
 	const uint8_t *from = conn->worker->output;
 
@@ -242,12 +246,14 @@ static int gate_send(
 		portion.reply = &reply;
 	}
 	encode(conn, req, &portion, &out);
-	conn->sent += (uint32_t)(out.at - conn->worker->output);
 	if (!write_out(conn, &out))
 		return AG_GONE;
+	if (end)
+		return 0; /* and nothing else comes */
+	conn->sent += (uint32_t)(out.at - conn->worker->output);
 	if (conn->out_end - conn->out_at > HIGH_WATER)
 		return 1;
-	if (end || conn->sent <= TURN)
+	if (conn->sent <= TURN)
 		return 0;
 	conn->yields = true;
 	return 1;
