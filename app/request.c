@@ -39,7 +39,8 @@ struct ag_request *request_new(
 	return req;
 }
 
-void request_free(struct ag_request *req)
+/* Inlined where nearly all requests end. */
+inline void request_free(struct ag_request *req)
 {
 	assert(req->handler.waiting == WAITING_NOT && TAILQ_EMPTY(&req->tasks));
 	async_forget(req);
@@ -225,7 +226,8 @@ static int no_route(struct ag_request *req, const struct match *match)
 	return match->allow ? 405 : 404;
 }
 
-int request_dispatch(struct ag_request *req)
+/* Inlined in the task's function, as response_finish is. */
+inline int request_dispatch(struct ag_request *req)
 {
 	if (!req->app)
 		return 404;

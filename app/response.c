@@ -248,7 +248,7 @@ static void end_stream(struct ag_request *req, int status)
 		req->broken = true;
 }
 
-void response_finish(struct ag_request *req, int status)
+inline void response_finish(struct ag_request *req, int status)
 {
 	if (req->expired && !req->refused)
 		req->refused = 504;

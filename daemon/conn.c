@@ -238,8 +238,8 @@ static __attribute__((noinline)) void settle(struct conn *conn)
 		conn_watch(conn);
 }
 
-/* Brings the connection to rest after whatever has happened; it may be freed. */
-void conn_settle(struct conn *conn)
+/* Brings it to rest after whatever has happened; it may be freed. Inlined in conn_work. */
+inline void conn_settle(struct conn *conn)
 {
 	if (is_idle(conn))
 		conn_wait_idle(conn);
@@ -247,7 +247,7 @@ void conn_settle(struct conn *conn)
 		settle(conn);
 }
 
-static void drop_input(struct conn *conn)
+static __attribute__((noinline)) void drop_input(struct conn *conn)
 {
 	ssize_t n = read(conn->fd, conn->worker->scratch, WORKER_SCRATCH);
 
@@ -268,11 +268,11 @@ static void take_nothing(struct conn *conn)
 	conn_settle(conn);
 }
 
-static void take_input(struct conn *conn)
+static inline void take_input(struct conn *conn)
 {
-	struct deadline_list *body = &conn->worker->body;
 	uint32_t before = conn->in_length;
 	struct span in = conn_read_input(conn);
+	struct deadline_list *body = &conn->worker->body;
 
 	if (!in.length) {
 		take_nothing(conn);
