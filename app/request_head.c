@@ -36,9 +36,7 @@ static bool is_in_any_case(struct value value, const char *text)
 /* A constant where there is no value. */
 static inline bool set_missing(struct ag_request *req, enum var_id id, const char *value)
 {
-	const struct var *var = env_known(&req->env, id);
-
-	return (var && var->value_length) || env_point(&req->env, id, value, strlen(value));
+	return value_of(req, id).length || env_point(&req->env, id, value, strlen(value));
 }
 
 /* ---- the path ---- */
