@@ -41,20 +41,15 @@ static inline bool set_missing(struct ag_request *req, enum var_id id, const cha
 
 /* ---- the path ---- */
 
+/* Without memory `at` is NULL. */
 struct path {
 	char *at;
 	size_t length;
 };
 
-static bool make_room(struct ag_request *req, struct path *path, size_t length)
-{
-	path->at = arena_text(&req->arena, length + 1);
-	return path->at;
-}
-
 /* Paths that the gateway has decoded: the whole one, or both its parts, that nobody has to trust.
  */
-static __attribute__((noinline)) bool join_path(struct ag_request *req, struct path *path)
+static __attribute__((noinline)) struct path join_path(struct ag_request *req)
 {
 	struct value first = value_of(req, VAR_DOCUMENT_URI), second = { "", 0 };
 
@@ -64,26 +59,27 @@ static __attribute__((noinline)) bool join_path(struct ag_request *req, struct p
 	}
 	if (!first.length && !second.length)
 		first = (struct value){ "/", 1 };
-	if (!make_room(req, path, first.length + second.length))
-		return false;
-	memcpy(path->at, first.at, first.length);
-	memcpy(path->at + first.length, second.at, second.length);
-	path->at[first.length + second.length] = '\0';
-	path->length = path_normalise(path->at, first.length + second.length);
-	return true;
+	size_t length = first.length + second.length;
+	char *at = arena_text(&req->arena, length + 1);
+
+	if (!at)
+		return (struct path){ NULL, 0 };
+	memcpy(at, first.at, first.length);
+	memcpy(at + first.length, second.at, second.length);
+	at[length] = '\0';
+	return (struct path){ at, path_normalise(at, length) };
 }
 
 /* The path rule: what the client sent is the truth, decoded and normalised here. */
-static bool find_path(struct ag_request *req, struct path *path)
+static struct path find_path(struct ag_request *req)
 {
 	struct value uri = value_of(req, VAR_REQUEST_URI);
 
 	if (!uri.length)
-		return join_path(req, path);
-	if (!make_room(req, path, uri.length))
-		return false;
-	path->length = path_of_target(path->at, uri.at, uri.length);
-	return true;
+		return join_path(req);
+	char *at = arena_text(&req->arena, uri.length + 1);
+
+	return (struct path){ at, at ? path_of_target(at, uri.at, uri.length) : 0 };
 }
 
 /* Whether the gateway's split of the path adds up to it; only then does it tell a mount. */
@@ -206,12 +202,13 @@ static void find_length(struct ag_request *req)
 int request_head(struct ag_request *req)
 {
 	struct value method = value_of(req, VAR_REQUEST_METHOD);
-	struct path path;
 
 	req->since = request_now(req->runtime);
 	req->method = method.at;
 	req->is_head = is(method, "HEAD");
-	if (!find_path(req, &path))
+	struct path path = find_path(req);
+
+	if (!path.at)
 		return 431;
 	if (!path.length)
 		return 400;
