@@ -222,7 +222,7 @@ static void settle(struct ag_request *req, int status)
 }
 
 /* All of it goes in one piece. */
-static void end_whole(struct ag_request *req, int status)
+static inline void end_whole(struct ag_request *req, int status)
 {
 	struct head head;
 

@@ -200,7 +200,8 @@ static void run_spawned(void *argument)
 	req->gate->waits(req); /* it may have left something to be sent */
 }
 
-bool waiting_begin(struct ag_task *task)
+/* Inlined where requests start. */
+inline bool waiting_begin(struct ag_task *task)
 {
 	struct ag_request *req = task->req;
 	uint64_t entered = enter(task);
