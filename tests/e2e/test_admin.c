@@ -53,8 +53,7 @@ static int parse_metrics(const char *one, const char *other)
 	struct process process;
 	int status = process_run(&process, &(struct process_options){ .arguments = arguments });
 
-	fprintf(stderr, "%s%s", process.out.data ? process.out.data : "",
-	        process.err.data ? process.err.data : "");
+	fprintf(stderr, "%s%s", process.out.data, process.err.data);
 	process_free(&process);
 	return status;
 }

@@ -18,10 +18,9 @@ static void check_part(const char *part, const char *expected)
 	                .environment = (const char *[]){ "SHORT=1", "PEERS=none",
 	                        "SCALE=routes streams bodies", out, NULL },
 	        });
-	const char *said = process.out.data ? process.out.data : "";
+	const char *said = process.out.data;
 
-	cr_expect_eq(status, 0, "%s: status %d\n%s\n%s", part, status, said,
-	        process.err.data ? process.err.data : "");
+	cr_expect_eq(status, 0, "%s: status %d\n%s\n%s", part, status, said, process.err.data);
 	cr_expect(strstr(said, expected), "%s: no %s in\n%s", part, expected, said);
 	process_free(&process);
 }

@@ -29,8 +29,8 @@ Test(browser, chat_through_nginx, .timeout = 300)
 	                .environment = (const char *[]){ directory, NULL },
 	        });
 
-	cr_expect_eq(status, 0, "status %d\n%s", status, process.err.data ? process.err.data : "");
-	cr_expect(process.out.data && strstr(process.out.data, "3 pages fine\n"));
+	cr_expect_eq(status, 0, "status %d\n%s", status, process.err.data);
+	cr_expect(strstr(process.out.data, "3 pages fine\n"));
 	process_free(&process);
 	nginx_stop(&nginx);
 	daemon_stop(&daemon);

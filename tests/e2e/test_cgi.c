@@ -279,8 +279,8 @@ static void check_output(const struct output_row *row, const char *method)
 	cr_expect_eq(response.status, row->status, "%s: %d", row->commands, response.status);
 	cr_expect(response.whole, "%s", row->commands);
 	if (row->body && strcmp(method, "HEAD") != 0)
-		cr_expect_str_eq(response.body.data ? response.body.data : "", row->body, "%s: %s",
-		        row->commands, response.body.data);
+		cr_expect_str_eq(
+		        response.body.data, row->body, "%s: %s", row->commands, response.body.data);
 	if (*row->fields) {
 		char name[64], value[64] = "";
 
@@ -378,7 +378,7 @@ Test(cgi, below_a_directory, .timeout = 60)
 		struct response response;
 
 		http_get(daemon_address(&daemon_under_test), below[i].target, &response);
-		const char *body = response.body.data ? response.body.data : "";
+		const char *body = response.body.data;
 
 		cr_expect_eq(response.status, below[i].status, "%s: %d", below[i].target,
 		        response.status);
@@ -411,7 +411,7 @@ Test(cgi, wrong_settings, .timeout = 60)
 		struct process process;
 		int status = daemon_run(&process, LOCAL, "-t", "-s", wrong[i].one, "-s",
 		        wrong[i].other, "cgi", NULL);
-		const char *said = process.err.data ? process.err.data : "";
+		const char *said = process.err.data;
 
 		cr_expect_eq(status, 2, "%s: %d", wrong[i].says, status);
 		cr_expect(strstr(said, wrong[i].says), "%s: %s", wrong[i].says, said);

@@ -57,11 +57,9 @@ static void check(const struct site *site, const char *command, int status, cons
 	const char *out;
 
 	cr_expect_eq(daemon_run(&process, command, "-c", site->file, NULL), status, "%s: %s%s",
-	        command, process.out.data ? process.out.data : "",
-	        process.err.data ? process.err.data : "");
+	        command, process.out.data, process.err.data);
 	out = status ? process.err.data : process.out.data;
-	cr_expect(strstr(out ? out : "", expected), "%s: no \"%s\" in %s", command, expected,
-	        out ? out : "");
+	cr_expect(strstr(out, expected), "%s: no \"%s\" in %s", command, expected, out);
 	process_free(&process);
 }
 
@@ -264,7 +262,7 @@ static char *watch(
 		poll(NULL, 0, 1);
 		process_drain(&process);
 	}
-	text = strdup(process.out.data ? process.out.data : "");
+	text = strdup(process.out.data);
 	process_free(&process);
 	return text;
 }

@@ -19,9 +19,8 @@ Test(crowd, hears_every_word_once, .timeout = 120)
 	static const char *const lines[] = { "ws: 500 clients heard 3 messages each, once",
 		"poll: 500 clients heard 3 messages each, once" };
 
-	cr_expect_eq(status, 0, "status %d\n%s", status, process.err.data ? process.err.data : "");
+	cr_expect_eq(status, 0, "status %d\n%s", status, process.err.data);
 	for (size_t i = 0; i < COUNT(lines); i++)
-		cr_expect(process.out.data && strstr(process.out.data, lines[i]), "%s: %s",
-		        lines[i], process.out.data ? process.out.data : "");
+		cr_expect(strstr(process.out.data, lines[i]), "%s: %s", lines[i], process.out.data);
 	process_free(&process);
 }

@@ -23,7 +23,7 @@ SUITE(daemon);
 /* Expects the status, and one line on standard error that holds `says`. Frees the process. */
 static void check_refused(struct process *process, int ended, int status, const char *says)
 {
-	const char *text = process->err.data ? process->err.data : "";
+	const char *text = process->err.data;
 	const char *line_end = strchr(text, '\n');
 
 	cr_expect_eq(ended, status, "status %d, not %d: %s", ended, status, text);
@@ -113,7 +113,7 @@ static void check_hello(const char *protocol, const char *address)
 
 	gate_request(protocol, address, variables, NULL, 0, &response);
 	cr_expect_eq(response.status, 200, "%s at %s", protocol, address);
-	cr_expect(response.body.data && strcmp(response.body.data, "Hello, world\n") == 0);
+	cr_expect(strcmp(response.body.data, "Hello, world\n") == 0);
 	response_free(&response);
 }
 

@@ -177,7 +177,7 @@ Test(fetch_proxy, answers, .timeout = 60)
 		        &response);
 		cr_expect_eq(
 		        response.status, rows[i].status, "%s: %d", rows[i].target, response.status);
-		const char *body = response.body.data ? response.body.data : "";
+		const char *body = response.body.data;
 
 		cr_expect(!rows[i].body || strcmp(rows[i].body, body) == 0, "%s: %s",
 		        rows[i].target, body);

@@ -13,9 +13,9 @@ TestSuite(fuzz, .fini = support_check_leaks, .timeout = 120);
 #define RUNS_MIN 1000
 
 /* The number behind `text`, 0 where it does not stand there. */
-static unsigned long number_behind(const struct bytes *bytes, const char *text)
+static unsigned long number_behind(const char *said, const char *text)
 {
-	const char *at = bytes->data ? strstr(bytes->data, text) : NULL;
+	const char *at = strstr(said, text);
 
 	return at ? strtoul(at + strlen(text), NULL, 10) : 0;
 }
@@ -29,7 +29,7 @@ static void make_seeds(const char *directory, const char *name)
 	                        directory, name, NULL },
 	        });
 
-	cr_assert_eq(status, 0, "seeds: %s", process.err.data ? process.err.data : "");
+	cr_assert_eq(status, 0, "seeds: %s", process.err.data);
 	process_free(&process);
 }
 
@@ -49,10 +49,9 @@ static void run(const char *name)
 	                .environment = (const char *const[]){ "ASAN_OPTIONS=quarantine_size_mb=16",
 	                        NULL },
 	        });
-	unsigned long runs = number_behind(&process.err, "number_of_executed_units: ");
+	unsigned long runs = number_behind(process.err.data, "number_of_executed_units: ");
 
-	cr_expect_eq(
-	        status, 0, "%s: %d: %s", name, status, process.err.data ? process.err.data : "");
+	cr_expect_eq(status, 0, "%s: %d: %s", name, status, process.err.data);
 	cr_expect_gt(runs, RUNS_MIN, "%s: %lu executions", name, runs);
 	process_free(&process);
 }

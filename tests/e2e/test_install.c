@@ -35,8 +35,8 @@ static void run(const struct site *site, const char *command)
 		.environment = environment };
 	int status = process_run(&process, &options);
 
-	cr_assert_eq(status, 0, "%s: %d\n%s%s", command, status,
-	        process.out.data ? process.out.data : "", process.err.data ? process.err.data : "");
+	cr_assert_eq(
+	        status, 0, "%s: %d\n%s%s", command, status, process.out.data, process.err.data);
 	process_free(&process);
 }
 

@@ -277,8 +277,8 @@ static void check_answer(const char *address, const char *gate, const struct ans
 	if (!row->body)
 		cr_expect_eq(response.body.length, 0);
 	else if (*row->body)
-		cr_expect_str_eq(response.body.data ? response.body.data : "", row->body,
-		        "%s %s through %s", row->method, row->target, gate);
+		cr_expect_str_eq(response.body.data, row->body, "%s %s through %s", row->method,
+		        row->target, gate);
 	cr_expect_str_eq(response_field(&response, "Status"), "", "%s leaks Status", gate);
 	response_free(&response);
 }

@@ -49,8 +49,7 @@ static void check(const char *gate, const char *query, const char *body, const c
 	ask(gate, query, body, &client);
 	gate_answer(gate, &client, &response);
 	cr_expect_eq(response.status, 200, "%s: %s: %d", gate, query, response.status);
-	cr_expect_str_eq(
-	        response.body.data ? response.body.data : "", wanted, "%s: %s", gate, query);
+	cr_expect_str_eq(response.body.data, wanted, "%s: %s", gate, query);
 	response_free(&response);
 }
 
@@ -372,12 +371,11 @@ Test(run, example, .timeout = 60)
 	        &daemon_under_test, 1, "-w", "1", "-l", "127.0.0.1:0", DAEMON_APPS "run.so", NULL);
 	http_get(daemon_address(&daemon_under_test), "/", &response);
 	cr_expect_eq(response.status, 200);
-	cr_expect_str_eq(response.body.data ? response.body.data : "",
-	        "sleep 5: killed after 3000 ms\n"
-	        "sleep 1: exited with 0\n"
-	        "no-such-program : no such program\n"
-	        "cat /no/such/file: exited with 1\n"
-	        "cat: /no/such/file: No such file or directory\n");
+	cr_expect_str_eq(response.body.data, "sleep 5: killed after 3000 ms\n"
+	                                     "sleep 1: exited with 0\n"
+	                                     "no-such-program : no such program\n"
+	                                     "cat /no/such/file: exited with 1\n"
+	                                     "cat: /no/such/file: No such file or directory\n");
 	response_free(&response);
 	daemon_stop(&daemon_under_test);
 }

@@ -15,8 +15,8 @@ static void check_scenario(const char *name)
 	                        NULL },
 	        });
 
-	cr_expect_eq(status, 0, "%s: status %d\n%s\n%s", name, status,
-	        process.out.data ? process.out.data : "", process.err.data ? process.err.data : "");
+	cr_expect_eq(status, 0, "%s: status %d\n%s\n%s", name, status, process.out.data,
+	        process.err.data);
 	process_free(&process);
 }
 

@@ -79,10 +79,10 @@ static bool try_spawn(struct spawned *spawned, const char *where, const char *at
 	                        *where == 's' ? "-M" : "-a", *where == 's' ? "0600" : "127.0.0.1",
 	                        "--", DAEMON_PROGRAM, "-P", protocol, app, NULL },
 	        });
-	bool in_use = process.err.data && strstr(process.err.data, "already in use");
+	bool in_use = strstr(process.err.data, "already in use");
 
-	cr_assert(status == 0 || in_use, "spawn-fcgi: %d: %s%s", status,
-	        process.err.data ? process.err.data : "", process.out.data ? process.out.data : "");
+	cr_assert(status == 0 || in_use, "spawn-fcgi: %d: %s%s", status, process.err.data,
+	        process.out.data);
 	if (status == 0) {
 		read_pids(spawned, pidfile);
 		await_workers(spawned);
@@ -140,8 +140,7 @@ static void check_behind_nginx(const char *address, const char *protocol)
 			http_get(nginx.address[gate], "/?name=you", &response);
 			cr_expect_eq(response.status, 200, "%s: %d", nginx_gates[gate].name,
 			        response.status);
-			cr_expect_str_eq(
-			        response.body.data ? response.body.data : "", "Hello, you\n");
+			cr_expect_str_eq(response.body.data, "Hello, you\n");
 			response_free(&response);
 		}
 	}
@@ -254,12 +253,11 @@ static struct response run_cgi_fcgi(const char *address, const struct cgi_row *r
 	                          .clean = true,
 	                          .input = body,
 	                  });
-	const char *end = process.out.data ? strstr(process.out.data, "\r\n\r\n") : NULL;
+	const char *end = strstr(process.out.data, "\r\n\r\n");
 
 	close(body);
-	cr_expect_eq(
-	        status, 0, "cgi-fcgi: %d: %s", status, process.err.data ? process.err.data : "");
-	cr_assert(end, "%s", process.out.data ? process.out.data : "no answer");
+	cr_expect_eq(status, 0, "cgi-fcgi: %d: %s", status, process.err.data);
+	cr_assert(end, "no answer: %s", process.out.data);
 	response_head(&response, process.out.data, (size_t)(end + 2 - process.out.data));
 	response.status = atoi(response_field(&response, "Status"));
 	bytes_text(&response.body, end + 4);

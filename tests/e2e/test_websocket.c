@@ -123,8 +123,7 @@ Test(e2e_websocket, other_client, .timeout = 300)
 	}
 	int status = process_run(&client, &(struct process_options){ .arguments = arguments });
 
-	cr_expect_eq(status, 0, "%s%s", client.out.data ? client.out.data : "",
-	        client.err.data ? client.err.data : "");
+	cr_expect_eq(status, 0, "%s%s", client.out.data, client.err.data);
 	process_free(&client);
 	nginx_stop(&nginx);
 	daemon_stop(&daemon);

@@ -71,7 +71,7 @@ char *admin_fetch(const char *address, const char *target, int status)
 
 	http_get(address, target, &response);
 	cr_assert_eq(response.status, status, "%s: %d", target, response.status);
-	body = strdup(response.body.data ? response.body.data : "");
+	body = strdup(response.body.data);
 	response_free(&response);
 	return body;
 }

@@ -58,7 +58,7 @@ void client_open(struct client *client, const char *address)
 	struct pollfd one = { .events = POLLOUT };
 	int error = 0;
 
-	*client = (struct client){ .deadline = deadline_in(PATIENCE) };
+	*client = (struct client){ .in = bytes_empty(), .deadline = deadline_in(PATIENCE) };
 	client->fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	cr_assert_geq(client->fd, 0);
 	/* EAGAIN: a Unix socket whose backlog is full */
@@ -127,7 +127,7 @@ static bool turn(struct client *client, bool sending)
 		if (client->out_left)
 			one.events |= POLLOUT;
 		cr_assert(left && poll(&one, 1, left) == 1, "the peer is silent; so far:\n%.2000s",
-		        client->in.data ? client->in.data : "");
+		        client->in.data);
 		if (client->out_left && one.revents & (POLLOUT | POLLERR | POLLHUP))
 			push(client);
 		if (one.revents & (POLLIN | POLLERR | POLLHUP))
@@ -270,13 +270,13 @@ static bool read_body(struct client *client, const char *method, struct response
 
 void client_response(struct client *client, const char *method, struct response *response)
 {
-	*response = (struct response){ 0 };
+	*response = (struct response){ .body = bytes_empty() };
 	do {
 		size_t head = find(client, "\r\n\r\n", 0),
 		       line = head ? find(client, "\r\n", 0) : 0;
 
-		free(response->head);
-		*response = (struct response){ 0 };
+		response_free(response);
+		response->body = bytes_empty();
 		if (!head)
 			return;
 		cr_assert_eq(sscanf(client->in.data, "HTTP/1.%*1[01] %3d", &response->status), 1,

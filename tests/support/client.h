@@ -12,7 +12,7 @@ struct client {
 	int fd;
 	const char *out; /* still to be sent */
 	size_t out_left;
-	struct bytes in; /* received and not yet taken */
+	struct bytes in; /* received and not yet taken; never NULL while it is open */
 	bool eof;        /* the peer has closed */
 	bool reset;      /* ... by a reset, or it took no more of what we sent */
 	int64_t deadline;
@@ -47,7 +47,7 @@ struct response {
 	size_t field_count;
 	char *head;
 	size_t head_length;
-	struct bytes body;
+	struct bytes body;   /* never NULL */
 	bool whole;          /* the body came to its end as announced */
 	struct bytes stderr; /* FastCGI's */
 	int app_status;      /* FastCGI's, both of END_REQUEST; without one -1 */

@@ -75,7 +75,7 @@ const char *daemon_address(const struct daemon *daemon)
 const char *daemon_text(struct daemon *daemon)
 {
 	process_drain(&daemon->process);
-	return daemon->process.err.data ? daemon->process.err.data : "";
+	return daemon->process.err.data;
 }
 
 void daemon_expect(struct daemon *daemon, const char *text)

@@ -119,7 +119,7 @@ void fetching_check(const struct fetching *fetching, const char *gate, const cha
 	fetching_ask(fetching, gate, query, body, &client);
 	gate_answer(gate, &client, &response);
 	cr_expect_eq(response.status, 200, "%s: %s: %d", gate, query, response.status);
-	const char *got = response.body.data ? response.body.data : "";
+	const char *got = response.body.data;
 
 	cr_expect_eq(strcmp(got, wanted), 0, "%s: %s: %.300s", gate, query, got);
 	response_free(&response);

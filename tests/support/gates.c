@@ -222,7 +222,8 @@ static bool take_record(struct client *client, unsigned id, struct response *res
 
 void fastcgi_records(struct client *client, unsigned id, struct response *response)
 {
-	*response = (struct response){ .app_status = -1, .protocol_status = -1 };
+	*response =
+	        (struct response){ .body = bytes_empty(), .app_status = -1, .protocol_status = -1 };
 	while (take_record(client, id, response))
 		;
 }
@@ -233,7 +234,7 @@ void fastcgi_response(struct client *client, unsigned id, struct response *respo
 
 	fastcgi_records(client, id, response);
 	answer = response->body;
-	response->body = (struct bytes){ 0 };
+	response->body = bytes_empty();
 	parse_cgi(response, &answer);
 	response->whole &= response->protocol_status == 0; /* FCGI_REQUEST_COMPLETE */
 	bytes_free(&answer);
@@ -241,13 +242,13 @@ void fastcgi_response(struct client *client, unsigned id, struct response *respo
 
 static void read_answer(const char *protocol, struct client *client, struct response *response)
 {
-	*response = (struct response){ 0 };
 	if (strcmp(protocol, "fastcgi") == 0) {
 		fastcgi_response(client, 1, response);
 		client_read_all(client);
 		cr_expect_eq(client->in.length, 0, "bytes follow the end of the request");
 	} else if (strcmp(protocol, "scgi") == 0) {
 		client_read_all(client);
+		*response = (struct response){ .body = bytes_empty() };
 		parse_cgi(response, &client->in);
 		response->whole &= !client->reset;
 	} else { /* uwsgi answers with an HTTP status line */

@@ -169,7 +169,7 @@ static void wait_ready(struct gateway *gateway)
 
 			cr_assert(poll(&end, 1, 5) == 0 && deadline_left(deadline) > 0,
 			        "%s does not start: %s", gateway->kind->name,
-			        gateway->process.err.data ? gateway->process.err.data : "");
+			        gateway->process.err.data);
 			process_drain(&gateway->process);
 		}
 	}
@@ -255,6 +255,6 @@ void gateway_stop(struct gateway *gateway)
 	kill(gateway->process.pid, program->signal);
 	status = process_wait(&gateway->process);
 	cr_expect_eq(status, program->status, "%s: exit status %d: %s", gateway->kind->name, status,
-	        gateway->process.err.data ? gateway->process.err.data : "");
+	        gateway->process.err.data);
 	process_free(&gateway->process);
 }

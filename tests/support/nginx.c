@@ -179,7 +179,6 @@ char *nginx_log(void)
 void nginx_stop(struct nginx *nginx)
 {
 	kill(nginx->process.pid, SIGTERM);
-	cr_expect_eq(process_wait(&nginx->process), 0, "nginx: %s",
-	        nginx->process.err.data ? nginx->process.err.data : "");
+	cr_expect_eq(process_wait(&nginx->process), 0, "nginx: %s", nginx->process.err.data);
 	process_free(&nginx->process);
 }

@@ -69,7 +69,7 @@ void process_start(struct process *process, const struct process_options *option
 	char **environment = make_environment(options);
 	int out[2], err[2];
 
-	*process = (struct process){ 0 };
+	*process = (struct process){ .out = bytes_empty(), .err = bytes_empty() };
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	support_directory(); /* the guard is to be older than what it guards */
 	cr_assert_eq(pipe2(out, O_CLOEXEC), 0);
@@ -152,15 +152,12 @@ size_t process_expect(struct process *process, const char *text, size_t from)
 	int64_t deadline = deadline_in(PATIENCE);
 
 	for (;;) {
-		const char *found = process->err.length > from
-		                            ? strstr(process->err.data + from, text)
-		                            : NULL;
+		const char *found = strstr(process->err.data + from, text);
 
 		if (found)
 			return (size_t)(found - process->err.data) + strlen(text);
 		cr_assert(!silent(process) && deadline_left(deadline) > 0,
-		        "\"%s\" never came on standard error:\n%s", text,
-		        process->err.data ? process->err.data : "");
+		        "\"%s\" never came on standard error:\n%s", text, process->err.data);
 		step(process, deadline);
 	}
 }
@@ -173,7 +170,7 @@ int process_wait(struct process *process)
 
 	while (!process->ended) {
 		cr_assert_gt(deadline_left(deadline), 0, "process %d does not end:\n%s",
-		        process->pid, process->err.data ? process->err.data : "");
+		        process->pid, process->err.data);
 		step(process, deadline);
 	}
 	process_drain(process);

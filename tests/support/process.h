@@ -16,8 +16,8 @@ struct process_options {
 struct process {
 	pid_t pid;
 	int pidfd;
-	int out_fd, err_fd; /* -1 once at their end */
-	struct bytes out, err;
+	int out_fd, err_fd;    /* -1 once at their end */
+	struct bytes out, err; /* never NULL */
 	bool ended;
 	int status; /* of wait(2), once ended */
 };

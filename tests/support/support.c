@@ -239,6 +239,14 @@ ReportHook(POST_ALL)(struct criterion_global_stats *stats)
 
 /* ---- bytes ---- */
 
+struct bytes bytes_empty(void)
+{
+	struct bytes bytes = { 0 };
+
+	bytes_add(&bytes, NULL, 0);
+	return bytes;
+}
+
 void bytes_add(struct bytes *bytes, const void *data, size_t length)
 {
 	if (bytes->size - bytes->length <= length) {

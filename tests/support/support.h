@@ -40,11 +40,14 @@ const char *support_path(const char *name);
 void support_guard(pid_t group);
 void support_forget(pid_t group);
 
-/* Bytes that grow; zeroed means empty. `data` ends in a NUL that `length` does not count. */
+/* Bytes that grow; zeroed means none. `data` ends in a NUL that `length` does not count. */
 struct bytes {
 	char *data;
 	size_t length, size;
 };
+
+/* None as well, but as a text: `data` is there. */
+struct bytes bytes_empty(void);
 
 void bytes_add(struct bytes *bytes, const void *data, size_t length);
 void bytes_text(struct bytes *bytes, const char *text);

@@ -56,7 +56,7 @@ void wsclient_expect_accepted(struct client *client, const char *protocol)
 	const char *line = strcmp(protocol, "scgi") == 0 ? "Status: 101 " : "HTTP/1.1 101 ";
 	char *end;
 
-	while (!(end = client->in.data ? strstr(client->in.data, "\r\n\r\n") : NULL))
+	while (!(end = strstr(client->in.data, "\r\n\r\n")))
 		cr_assert(client_fill(client), "no answer");
 	cr_expect_eq(strncmp(client->in.data, line, strlen(line)), 0, "%s", client->in.data);
 	end[2] = '\0';

@@ -219,7 +219,7 @@ static bool invited(struct client *client)
 	client_flush(client);
 	if (poll(&one, 1, 5000) != 1)
 		return false;
-	while (!client->in.data || !(end = strstr(client->in.data, "\r\n\r\n")))
+	while (!(end = strstr(client->in.data, "\r\n\r\n")))
 		if (!client_fill(client))
 			return false;
 	if (strncmp(client->in.data, "HTTP/1.1 100 ", 13) != 0)
