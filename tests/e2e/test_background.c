@@ -197,11 +197,9 @@ Test(background, closed_standard_descriptors, .timeout = 60)
 
 	snprintf(command, sizeof command, "exec %s -d -p %s -w 1 -l unix:%s hello <&- >&- 2>&-",
 	        DAEMON_PROGRAM, pidfile, support_path("socket"));
-	cr_assert_eq(
-	        process_run(&process,
-	                &(struct process_options){ .arguments = (const char *const[]){ "/bin/sh",
-	                                                   "-c", command, NULL } }),
-	        0);
+	process_succeed(&process,
+	        &(struct process_options){
+	                .arguments = (const char *const[]){ "/bin/sh", "-c", command, NULL } });
 	process_free(&process);
 
 	pid_t pid = read_pid(pidfile);

@@ -61,7 +61,7 @@ static void redis_ask(struct redis *redis, const char *words, const char *expect
 	struct process process;
 
 	snprintf(command, sizeof command, "redis-cli -s %s/redis.sock %s", redis->directory, words);
-	cr_assert_eq(process_run(&process, &options), 0);
+	process_succeed(&process, &options);
 	cr_expect_str_eq(process.out.data, expected, "%s: %s", words, process.out.data);
 	process_free(&process);
 }

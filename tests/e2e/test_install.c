@@ -33,10 +33,7 @@ static void run(const struct site *site, const char *command)
 	snprintf(library, sizeof(library), "LD_LIBRARY_PATH=%s/usr/lib", site->root);
 	const struct process_options options = { .arguments = arguments,
 		.environment = environment };
-	int status = process_run(&process, &options);
-
-	cr_assert_eq(
-	        status, 0, "%s: %d\n%s%s", command, status, process.out.data, process.err.data);
+	process_succeed(&process, &options);
 	process_free(&process);
 }
 

@@ -188,8 +188,7 @@ Test(logs_reopen, logrotate, .timeout = 60)
 	start(&site);
 	get_until_logged(daemon_address(&site.daemon), "/before", site.access, "/before ");
 	write_rotation(&site, rotation);
-	cr_expect_eq(process_run(&process, &(struct process_options){ .arguments = rotate }), 0,
-	        "%s", process.err.data);
+	process_succeed(&process, &(struct process_options){ .arguments = rotate });
 	process_free(&process);
 	cr_expect(holds(site.moved, "/before"));
 	get_until_logged(daemon_address(&site.daemon), "/after", site.access, "/after ");

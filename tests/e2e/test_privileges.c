@@ -234,13 +234,11 @@ Test(privileges, another_root_in_the_background, .timeout = 60)
 		return;
 	make_root(setting);
 	snprintf(address, sizeof address, "unix:%s", support_path("socket"));
-	cr_assert_eq(process_run(&process,
-	                     &(struct process_options){
-	                             .arguments = (const char *const[]){ DAEMON_PROGRAM, "-d", "-p",
-	                                     support_path("pid"), "-w", "1", "-l", address, SET,
-	                                     setting, "/app.so", NULL },
-	                             .environment = no_leak_check }),
-	        0, "%s", process.err.data);
+	process_succeed(&process,
+	        &(struct process_options){ .arguments = (const char *const[]){ DAEMON_PROGRAM, "-d",
+	                                           "-p", support_path("pid"), "-w", "1", "-l",
+	                                           address, SET, setting, "/app.so", NULL },
+	                .environment = no_leak_check });
 	process_free(&process);
 	FILE *file = fopen(support_path("pid"), "re");
 

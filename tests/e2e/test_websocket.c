@@ -121,9 +121,7 @@ Test(e2e_websocket, other_client, .timeout = 300)
 		        i ? nginx.address[i + 1] : daemon_address(&daemon));
 		arguments[i + 1] = urls[i];
 	}
-	int status = process_run(&client, &(struct process_options){ .arguments = arguments });
-
-	cr_expect_eq(status, 0, "%s%s", client.out.data, client.err.data);
+	process_succeed(&client, &(struct process_options){ .arguments = arguments });
 	process_free(&client);
 	nginx_stop(&nginx);
 	daemon_stop(&daemon);

@@ -183,6 +183,18 @@ int process_run(struct process *process, const struct process_options *options)
 	return process_wait(process);
 }
 
+void process_succeed(struct process *process, const struct process_options *options)
+{
+	struct bytes line = { 0 };
+	int status = process_run(process, options);
+
+	for (const char *const *at = options->arguments; *at; at++)
+		bytes_printf(&line, "%s ", *at);
+	cr_assert_eq(status, 0, "%s: status %d\n%s%s", line.data, status, process->out.data,
+	        process->err.data);
+	bytes_free(&line);
+}
+
 /* The group goes before its leader is reaped: until then its number can't be another's. */
 void process_free(struct process *process)
 {

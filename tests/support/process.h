@@ -37,6 +37,9 @@ int process_wait(struct process *process);
 /* Runs a program to its end; its outputs stay until process_free. */
 int process_run(struct process *process, const struct process_options *options);
 
+/* The same for one that has to end with 0: the test fails with all it said where it does not. */
+void process_succeed(struct process *process, const struct process_options *options);
+
 /* Kills what is left of the group, and frees. */
 void process_free(struct process *process);
 
