@@ -39,11 +39,7 @@ static void read_address(const struct process *process, char address[128])
 
 static void check_hello(const char *address)
 {
-	struct response response;
-
-	http_get(address, "/", &response);
-	cr_expect_eq(response.status, 200);
-	response_free(&response);
+	http_check(address, "/", 200, NULL);
 }
 
 /* Neither the master nor a worker holds what the starter of the daemon may be waiting to see

@@ -220,25 +220,6 @@ Test(cgi_ends, slow_but_alive, .timeout = 60)
 
 /* ---- by their clients ---- */
 
-/* Sends a request and leaves the answer for later. */
-static void ask(struct client *client, const char *gate)
-{
-	struct bytes out = { 0 };
-
-	if (strcmp(gate, "fastcgi") == 0)
-		fastcgi_build(&out, 1, 0, get, NULL, 0);
-	else if (strcmp(gate, "scgi") == 0)
-		scgi_build(&out, get, NULL, 0);
-	else if (strcmp(gate, "uwsgi") == 0)
-		uwsgi_build(&out, get, NULL, 0);
-	else
-		http_build(&out, "GET", "/", NULL, NULL, 0);
-	client_open(client, address);
-	client_send(client, out.data, out.length);
-	client_flush(client);
-	bytes_free(&out);
-}
-
 /* With nothing said, with the head said, and while the client is too slow for what is said. */
 static const char *const talk[] = { "", TYPE "echo x\n", TYPE "head -c 20000000 /dev/zero\n" };
 
@@ -255,7 +236,7 @@ Test(cgi_ends, client_goes_away, .timeout = 120)
 		for (size_t gate = 0; gate < COUNT(protocols); gate++) {
 			struct client client;
 
-			ask(&client, protocols[gate]);
+			gate_ask(protocols[gate], address, get, NULL, 0, &client);
 			pid_t pid = next_background();
 
 			if (i > 0)
@@ -293,7 +274,7 @@ Test(cgi_ends, client_aborts, .timeout = 60)
 	struct client client;
 
 	begin(BACKGROUND "wait", "30s");
-	ask(&client, "fastcgi");
+	gate_ask("fastcgi", address, get, NULL, 0, &client);
 	pid_t pid = next_background();
 
 	fastcgi_record(&abort, FASTCGI_ABORT, 1, NULL, 0);
@@ -317,7 +298,7 @@ Test(cgi_ends, worker_drains, .timeout = 60)
 	cr_assert_eq(mkfifo(gate, 0600), 0);
 	bytes_printf(&commands, "echo started $$ >&2\nread line <%s\n" TYPE "echo $line", gate);
 	begin(commands.data, "30s");
-	ask(&client, "http");
+	gate_ask("http", address, get, NULL, 0, &client);
 	next_background();
 	kill(daemon_under_test.process.pid, SIGTERM);
 
@@ -341,7 +322,7 @@ Test(cgi_ends, worker_stops_now, .timeout = 60)
 
 	begin(BACKGROUND "wait", "30s");
 	for (size_t i = 0; i < COUNT(clients); i++) {
-		ask(&clients[i], protocols[i]);
+		gate_ask(protocols[i], address, get, NULL, 0, &clients[i]);
 		pids[i] = next_background();
 	}
 	kill(daemon_under_test.process.pid, SIGINT);

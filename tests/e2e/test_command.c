@@ -202,15 +202,10 @@ static void check_aligned(const char *table, size_t workers)
 
 static void start_site(struct site *site)
 {
-	struct response response;
-
 	site_make(site, ADMIN HELLO);
 	daemon_start(&site->daemon, 2, "-c", site->file, NULL);
-	for (int i = 0; i < 20; i++) {
-		http_get(daemon_address(&site->daemon), "/", &response);
-		cr_expect_eq(response.status, 200);
-		response_free(&response);
-	}
+	for (int i = 0; i < 20; i++)
+		http_check(daemon_address(&site->daemon), "/", 200, NULL);
 }
 
 static void stop_site(struct site *site)

@@ -14,22 +14,18 @@ SUITE(connections);
 
 static void keep_alive(struct client *client, const char *address)
 {
-	struct bytes out = { 0 };
 	struct response response;
 
-	http_build(&out, "GET", "/", NULL, NULL, 0);
 	client_open(client, address);
-	client_send(client, out.data, out.length);
+	http_ask(client, "/");
 	client_response(client, "GET", &response);
 	cr_assert_eq(response.status, 200);
 	response_free(&response);
-	bytes_free(&out);
 }
 
 /* Closed when the time is up, and not before: the second request comes long before the hour. */
 Test(connections, keepalive_timeout, .timeout = 60)
 {
-	struct bytes out = { 0 };
 	struct response response;
 	struct client client;
 	struct daemon daemon;
@@ -43,13 +39,11 @@ Test(connections, keepalive_timeout, .timeout = 60)
 
 	daemon_start(&daemon, 1, ONE, "-s", "listen.keepalive_timeout=1h", "hello", NULL);
 	keep_alive(&client, daemon_address(&daemon));
-	http_build(&out, "GET", "/", NULL, NULL, 0);
-	client_send(&client, out.data, out.length);
+	http_ask(&client, "/");
 	client_response(&client, "GET", &response);
 	cr_expect_eq(response.status, 200);
 	response_free(&response);
 	client_close(&client);
-	bytes_free(&out);
 	daemon_stop(&daemon);
 }
 
@@ -60,18 +54,15 @@ Test(connections, max_connections, .timeout = 60)
 {
 	struct client open[2], third[2];
 	struct response response;
-	struct bytes out = { 0 };
 	struct daemon daemon;
 
 	daemon_start(&daemon, 1, ONE, "-s", "listen.max_connections=2", "hello", NULL);
 	for (size_t i = 0; i < COUNT(open); i++)
 		keep_alive(&open[i], daemon_address(&daemon));
 	cr_expect(!strstr(daemon_text(&daemon), FULL), "two are allowed");
-	http_build(&out, "GET", "/", NULL, NULL, 0);
 	for (size_t i = 0; i < COUNT(third); i++) {
 		client_open(&third[i], daemon_address(&daemon));
-		client_send(&third[i], out.data, out.length);
-		client_flush(&third[i]);
+		http_ask(&third[i], "/");
 	}
 	daemon_expect(&daemon, FULL);
 	for (size_t i = 0; i < COUNT(third); i++) {
@@ -88,6 +79,5 @@ Test(connections, max_connections, .timeout = 60)
 		client_close(&third[i]);
 	keep_alive(&open[0], daemon_address(&daemon));
 	client_close(&open[0]);
-	bytes_free(&out);
 	daemon_stop(&daemon);
 }

@@ -31,18 +31,6 @@ static const struct crash_row {
 	{ "/segv?ms=20", "SIGSEGV at address 0x0", "#0 segv_here (crash.so+0x" },
 };
 
-/* Sends a GET and leaves the answer for later. */
-static void ask(struct client *client, const char *address, const char *target)
-{
-	struct bytes out = { 0 };
-
-	http_build(&out, "GET", target, "Connection: close\r\n", NULL, 0);
-	client_open(client, address);
-	client_send(client, out.data, out.length);
-	client_flush(client);
-	bytes_free(&out);
-}
-
 static void check_file(const char *path, const char *wanted)
 {
 	char text[1024];
@@ -56,11 +44,7 @@ static void check_file(const char *path, const char *wanted)
 
 static void check_served(struct daemon *daemon)
 {
-	struct response response;
-
-	http_get(daemon_address(daemon), "/", &response);
-	cr_expect_eq(response.status, 200, "%d", response.status);
-	response_free(&response);
+	http_check(daemon_address(daemon), "/", 200, NULL);
 }
 
 static void check_lost(struct client *client, const char *target)
@@ -68,6 +52,15 @@ static void check_lost(struct client *client, const char *target)
 	client_read_all(client);
 	cr_expect_eq(client->in.length, 0, "%s: %s", target, client->in.data);
 	client_close(client);
+}
+
+/* A request that its worker does not outlive. */
+static void crash(struct daemon *daemon, const char *target)
+{
+	struct client client;
+
+	gate_ask_for("http", daemon_address(daemon), target, &client);
+	check_lost(&client, target);
 }
 
 static void start(struct daemon *daemon, const char *program)
@@ -104,20 +97,19 @@ static void check_log(struct daemon *daemon, const struct crash_row *row)
 
 static void run_row(const char *program, const struct crash_row *row)
 {
-	struct client clients[BYSTANDER], client;
+	struct client clients[BYSTANDER];
 	struct daemon daemon;
 	char target[32];
 
 	start(&daemon, program);
 	for (int i = 0; i < BYSTANDER; i++) {
 		snprintf(target, sizeof target, "/sleep?%d", i);
-		ask(&clients[i], daemon_address(&daemon), target);
+		gate_ask_for("http", daemon_address(&daemon), target, &clients[i]);
 	}
 	/* one worker reads its connections in the order in which they came */
 	check_served(&daemon);
 	check_served(&daemon);
-	ask(&client, daemon_address(&daemon), row->target);
-	check_lost(&client, row->target);
+	crash(&daemon, row->target);
 	for (int i = 0; i < BYSTANDER; i++)
 		check_lost(&clients[i], "/sleep");
 	check_served(&daemon);
@@ -142,14 +134,11 @@ Test(crashing, as_installed, .timeout = 180)
 Test(crashing, dies_of_its_signal, .timeout = 60)
 {
 	struct daemon daemon;
-	struct client client;
 
 	start(&daemon, PLAIN);
-	ask(&client, daemon_address(&daemon), "/segv");
-	check_lost(&client, "/segv");
+	crash(&daemon, "/segv");
 	daemon_expect(&daemon, "died of signal 11 ");
-	ask(&client, daemon_address(&daemon), "/abort");
-	check_lost(&client, "/abort");
+	crash(&daemon, "/abort");
 	daemon_expect(&daemon, "died of signal 6 ");
 	check_served(&daemon);
 	daemon_stop(&daemon);
@@ -159,11 +148,9 @@ Test(crashing, dies_of_its_signal, .timeout = 60)
 Test(crashing, sanitizer_reports, .timeout = 60)
 {
 	struct daemon daemon;
-	struct client client;
 
 	start(&daemon, DAEMON_PROGRAM);
-	ask(&client, daemon_address(&daemon), "/segv");
-	check_lost(&client, "/segv");
+	crash(&daemon, "/segv");
 	daemon_expect(&daemon, "ERROR: AddressSanitizer: SEGV");
 	daemon_expect(&daemon, "SIGSEGV at address 0x0 in GET /segv");
 	kill(daemon.process.pid, SIGTERM);
@@ -174,11 +161,9 @@ Test(crashing, sanitizer_reports, .timeout = 60)
 Test(crashing, one_after_the_other, .timeout = 60)
 {
 	struct daemon daemon;
-	struct client client;
 
 	start(&daemon, PLAIN);
-	ask(&client, daemon_address(&daemon), "/segv");
-	check_lost(&client, "/segv");
+	crash(&daemon, "/segv");
 	daemon_expect(&daemon, " task_begin ("); /* who reads the symbols has gone again */
 	check_served(&daemon);
 
@@ -202,7 +187,7 @@ Test(crashing, killed_in_a_handler, .timeout = 60)
 	struct client client;
 
 	start(&daemon, PLAIN);
-	ask(&client, daemon_address(&daemon), "/spin?c=d");
+	gate_ask_for("http", daemon_address(&daemon), "/spin?c=d", &client);
 	daemon_expect(&daemon, "spinning");
 	kill(daemon_worker(&daemon, 0), SIGKILL);
 	check_lost(&client, "/spin");
@@ -231,17 +216,14 @@ Test(crashing, access_log, .timeout = 60)
 	snprintf(setting, sizeof setting, "log.access=%s", log);
 	daemon_start_with(&daemon, 1, &(struct process_options){ .arguments = arguments });
 	for (size_t i = 0; i < COUNT(deaths); i++) {
-		struct response response;
 		char target[16];
 
 		for (int n = 0; n < 2; n++) {
 			snprintf(target, sizeof target, "/?%zu-%d", i, n);
-			http_get(daemon_address(&daemon), target, &response);
-			cr_expect_eq(response.status, 200);
-			response_free(&response);
+			http_check(daemon_address(&daemon), target, 200, NULL);
 			strcat(strcat(lines, target), " 200\n");
 		}
-		ask(&client, daemon_address(&daemon), deaths[i].target);
+		gate_ask_for("http", daemon_address(&daemon), deaths[i].target, &client);
 		if (strcmp(deaths[i].target, "/spin") == 0) {
 			daemon_expect(&daemon, "spinning");
 			kill(daemon_worker(&daemon, 0), SIGKILL);
@@ -263,7 +245,7 @@ Test(crashing, probe, .timeout = 60)
 	start(&daemon, DAEMON_PROGRAM);
 	pid_t worker = daemon_worker(&daemon, 0);
 
-	ask(&client, daemon_address(&daemon), "/sleep");
+	gate_ask_for("http", daemon_address(&daemon), "/sleep", &client);
 	check_served(&daemon);
 	for (int i = 0; i < 10; i++) {
 		kill(worker, SIGUSR2);

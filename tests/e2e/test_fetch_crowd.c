@@ -50,7 +50,6 @@ static void check_crowd(const char *name, const char *program)
 {
 	struct peer peer = { .answers = answers, .gather = CROWD, .ms = 1000 };
 	struct client *clients = calloc(CROWD, sizeof *clients);
-	struct bytes request = { 0 };
 	struct daemon daemon;
 	char target[128];
 
@@ -58,14 +57,12 @@ static void check_crowd(const char *name, const char *program)
 	peer_start(&peer);
 	start(&daemon, program);
 	snprintf(target, sizeof target, "/?sleep=1000&url=http://%s/slow", peer.address);
-	http_build(&request, "GET", target, NULL, NULL, 0);
 	pid_t worker = daemon_worker(&daemon, 0);
 	int64_t begin = deadline_in(0);
 
 	for (size_t i = 0; i < CROWD; i++) {
 		client_open(&clients[i], daemon_address(&daemon));
-		client_send(&clients[i], request.data, request.length);
-		client_flush(&clients[i]);
+		http_ask(&clients[i], target);
 	}
 	expect_answers(clients);
 	fprintf(stderr,
@@ -74,7 +71,6 @@ static void check_crowd(const char *name, const char *program)
 	        name, CROWD, (int)(deadline_in(0) - begin), process_memory(worker));
 	cr_expect_eq(peer_most_held(&peer), CROWD);
 	cr_expect_eq(peer_requests(&peer), CROWD);
-	bytes_free(&request);
 	free(clients);
 	daemon_stop(&daemon);
 	peer_stop(&peer);

@@ -29,17 +29,6 @@ static void start(struct daemon *daemon, size_t listeners, const char *const *ar
 	        &(struct process_options){ .arguments = arguments, .environment = no_leak_check });
 }
 
-static void check_get(const char *address, const char *target, int status, const char *body)
-{
-	struct response response;
-
-	http_get(address, target, &response);
-	cr_expect_eq(response.status, status, "%s: %d", target, response.status);
-	if (body)
-		cr_expect_str_eq(response.body.data, body, "%s", target);
-	response_free(&response);
-}
-
 /* ---- another user ---- */
 
 /* As /proc/PID/status shows the identity of nobody. */
@@ -90,9 +79,9 @@ Test(privileges, workers_of_another_user, .timeout = 60)
 	                SET, admin, SET, "daemon.umask=0037", SET, "daemon.nice=5", SET,
 	                "daemon.core_size=1M", SET, "daemon.open_files=256", "hello", NULL });
 	cr_assert(getcwd(here, sizeof here));
-	check_get(daemon_address(&daemon), "/", 200, NULL);
+	http_check(daemon_address(&daemon), "/", 200, NULL);
 	/* that process may come up after the workers */
-	check_get(strchr(admin, '=') + 1, "/healthz", 200, NULL);
+	http_check(strchr(admin, '=') + 1, "/healthz", 200, NULL);
 	cr_assert_eq(process_children(daemon.process.pid, pids, COUNT(pids)), 3);
 	for (size_t i = 0; i < 3; i++) {
 		check_nobody(pids[i]);
@@ -185,8 +174,8 @@ Test(privileges, another_root, .timeout = 60)
 	        (const char *const[]){ DAEMON_PROGRAM, "-w", "1", LOCAL, SET, setting, SET,
 	                "daemon.user=nobody", SET, "daemon.rss_limit=1", "/app.so", NULL });
 	daemon_expect(&daemon, "daemon.rss_limit: it has ");
-	check_get(daemon_address(&daemon), "/file?path=/app.so", 200, NULL);
-	check_get(daemon_address(&daemon), "/file?path=" DAEMON_PROGRAM, 404, NULL);
+	http_check(daemon_address(&daemon), "/file?path=/app.so", 200, NULL);
+	http_check(daemon_address(&daemon), "/file?path=" DAEMON_PROGRAM, 404, NULL);
 	daemon_stop(&daemon);
 
 	start(&daemon, 1,
@@ -205,7 +194,6 @@ Test(privileges, another_root, .timeout = 60)
 Test(privileges, crash_in_another_root, .timeout = 60)
 {
 	struct daemon daemon;
-	struct response response;
 	char setting[256];
 
 	if (geteuid() != 0)
@@ -215,9 +203,7 @@ Test(privileges, crash_in_another_root, .timeout = 60)
 	start(&daemon, 1,
 	        (const char *const[]){ DAEMON_PROGRAM, "-w", "1", LOCAL, SET, setting, SET,
 	                "daemon.user=nobody", "/app.so", NULL });
-	http_get(daemon_address(&daemon), "/segv", &response);
-	cr_expect_eq(response.status, 0);
-	response_free(&response);
+	http_check(daemon_address(&daemon), "/segv", 0, NULL);
 	daemon_expect(&daemon, "#0 segv_here (app.so+0x");
 	kill(daemon.process.pid, SIGTERM);
 	daemon_end(&daemon, 0, true);
@@ -252,7 +238,7 @@ Test(privileges, another_root_in_the_background, .timeout = 60)
 		snprintf(name, sizeof name, "fd/%d", fd);
 		proc_check_link(worker, name, "/dev/null");
 	}
-	check_get(address, "/file?path=/app.so", 200, NULL);
+	http_check(address, "/file?path=/app.so", 200, NULL);
 	kill(pid, SIGTERM);
 	cr_expect_eq(process_wait_orphan(pid), 0);
 	support_forget(pid);
@@ -346,9 +332,9 @@ Test(privileges, memory_limit, .timeout = 60)
 	        (const char *const[]){ PLAIN, "-w", "1", LOCAL, SET, "daemon.memory_limit=256M",
 	                DAEMON_APPS "process.so", NULL });
 	proc_check_limit(daemon_worker(&daemon, 0), "Max address space", 256 << 20);
-	check_get(daemon_address(&daemon), "/memory?mib=16", 200, NULL);
-	check_get(daemon_address(&daemon), "/memory?mib=300", 507, NULL);
-	check_get(daemon_address(&daemon), "/memory?mib=16", 200, NULL);
+	http_check(daemon_address(&daemon), "/memory?mib=16", 200, NULL);
+	http_check(daemon_address(&daemon), "/memory?mib=300", 507, NULL);
+	http_check(daemon_address(&daemon), "/memory?mib=16", 200, NULL);
 	daemon_stop(&daemon);
 }
 
@@ -380,11 +366,11 @@ Test(privileges, environment, .timeout = 60)
 	start_config(&daemon, "environment = OTHER=1\n"
 	                      "environment = COLOUR=\n"
 	                      "environment = COLOUR=red, a=b c\n");
-	check_get(daemon_address(&daemon), "/colour", 200, "red, a=b c");
+	http_check(daemon_address(&daemon), "/colour", 200, "red, a=b c");
 	write_config("");
 	kill(daemon.process.pid, SIGHUP);
 	daemon_expect(&daemon, "reloaded: generation 2 serves");
-	check_get(daemon_address(&daemon), "/colour", 200, "none");
+	http_check(daemon_address(&daemon), "/colour", 200, "none");
 	daemon_stop(&daemon);
 }
 
@@ -414,7 +400,7 @@ Test(privileges, a_reload_without_them_changes_nothing, .timeout = 120)
 		write_config(faults[i].more);
 		kill(daemon.process.pid, SIGHUP);
 		daemon_expect(&daemon, faults[i].message);
-		check_get(daemon_address(&daemon), "/colour", 200, "blue");
+		http_check(daemon_address(&daemon), "/colour", 200, "blue");
 	}
 	daemon_stop(&daemon);
 }

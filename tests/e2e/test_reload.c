@@ -70,11 +70,7 @@ static void check_body(const struct site *site, const char *target, const char *
 
 static void check_status(const struct site *site, const char *target, int expected)
 {
-	struct response response;
-
-	http_get(daemon_address(&site->daemon), target, &response);
-	cr_expect_eq(response.status, expected, "%s: %d", target, response.status);
-	response_free(&response);
+	http_check(daemon_address(&site->daemon), target, expected, NULL);
 }
 
 static void reload(struct site *site, const char *expected)
@@ -194,7 +190,6 @@ Test(reload, dying_ones_are_rolled_back, .timeout = 60)
 Test(reload, changes_listeners, .timeout = 60)
 {
 	struct site site = { 0 };
-	struct response response;
 	char more[512], other[96], path[96];
 
 	site_start(&site, AT_ONCE "[app main]\nload = hello\n");
@@ -204,9 +199,7 @@ Test(reload, changes_listeners, .timeout = 60)
 	        AT_ONCE "[listen other]\naddress = %s\n[app main]\nload = hello\n", other);
 	configure(&site, more);
 	reload(&site, "reloaded: generation 2 serves");
-	http_get(other, "/", &response);
-	cr_expect_eq(response.status, 200);
-	response_free(&response);
+	http_check(other, "/", 200, NULL);
 	configure(&site, AT_ONCE "[app main]\nload = hello\n");
 	reload(&site, "reloaded: generation 3 serves");
 	cr_expect_eq(access(path, F_OK), -1, "%s is still there", path);
@@ -220,13 +213,10 @@ Test(reload, finishes_what_is_in_flight, .timeout = 60)
 	struct site site = { .workers = 1 };
 	struct client client;
 	struct response response;
-	struct bytes request = { 0 };
 
 	site_start(&site, AT_ONCE "[app main]\nload = " DAEMON_APPS "napper.so\n");
 	client_open(&client, daemon_address(&site.daemon));
-	http_build(&request, "GET", "/?ms=700", NULL, NULL, 0);
-	client_send(&client, request.data, request.length);
-	client_flush(&client);
+	http_ask(&client, "/?ms=700");
 	check_status(&site, "/?ms=0", 200);
 	check_status(&site, "/?ms=0", 200); /* so the first is in flight */
 	reload(&site, "reloaded: generation 2 serves");
@@ -234,7 +224,6 @@ Test(reload, finishes_what_is_in_flight, .timeout = 60)
 	cr_expect_eq(response.status, 200);
 	cr_expect_str_eq(response_field(&response, "Connection"), "close");
 	response_free(&response);
-	bytes_free(&request);
 	client_close(&client);
 	site_stop(&site);
 }
@@ -245,13 +234,11 @@ Test(reload, idle_connections_get_one_more, .timeout = 60)
 	struct site site = { 0 };
 	struct client client;
 	struct response response;
-	struct bytes request = { 0 };
 
 	site_start(&site, AT_ONCE "[app main]\nload = hello\n");
-	http_build(&request, "GET", "/", NULL, NULL, 0);
 	client_open(&client, daemon_address(&site.daemon));
 	for (int i = 0; i < 2; i++) {
-		client_send(&client, request.data, request.length);
+		http_ask(&client, "/");
 		client_response(&client, "GET", &response);
 		cr_expect_eq(response.status, 200);
 		cr_expect_str_eq(response_field(&response, "Connection"), i ? "close" : "");
@@ -259,7 +246,6 @@ Test(reload, idle_connections_get_one_more, .timeout = 60)
 		if (!i)
 			reload(&site, "reloaded: generation 2 serves");
 	}
-	bytes_free(&request);
 	client_close(&client);
 	site_stop(&site);
 }

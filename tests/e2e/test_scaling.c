@@ -27,15 +27,10 @@ static void write_config(const char *more)
 
 static void hold(struct client *client, const char *address)
 {
-	struct bytes out = { 0 };
 	char target[300];
 
 	snprintf(target, sizeof target, "/hold?file=%s", support_path("go"));
-	http_build(&out, "GET", target, "Connection: close\r\n", NULL, 0);
-	client_open(client, address);
-	client_send(client, out.data, out.length);
-	client_flush(client);
-	bytes_free(&out);
+	gate_ask_for("http", address, target, client);
 }
 
 static void expect_workers(struct daemon *daemon, size_t *from, unsigned count)
@@ -63,7 +58,6 @@ static void let_go(struct client *clients, size_t count)
 Test(scaling_daemon, grows_and_shrinks, .timeout = 120)
 {
 	struct client clients[MOST];
-	struct response response;
 	struct daemon daemon;
 	pid_t children[16];
 	size_t from = 0;
@@ -82,9 +76,7 @@ Test(scaling_daemon, grows_and_shrinks, .timeout = 120)
 		expect_workers(&daemon, &from, count);
 	while (process_children(daemon.process.pid, children, 16) != 1)
 		usleep(1000);
-	http_get(daemon_address(&daemon), "/", &response);
-	cr_expect_eq(response.status, 200);
-	response_free(&response);
+	http_check(daemon_address(&daemon), "/", 200, NULL);
 	daemon_stop(&daemon);
 }
 

@@ -150,7 +150,6 @@ Test(slots, outlive_a_worker, .timeout = 60)
 {
 	static struct counters total;
 	struct scoreboard *board;
-	struct response response;
 	struct daemon daemon;
 
 	daemon_start(&daemon, 1, "-w", "1", HTTP, "hello", NULL);
@@ -158,9 +157,7 @@ Test(slots, outlive_a_worker, .timeout = 60)
 	for (int i = 0; i < 2; i++) {
 		pid_t worker = daemon_worker(&daemon, 0);
 
-		http_get(daemon_address(&daemon), "/", &response);
-		cr_expect_eq(response.status, 200);
-		response_free(&response);
+		http_check(daemon_address(&daemon), "/", 200, NULL);
 		board_await(board, board_settled, &total);
 		if (i)
 			break;

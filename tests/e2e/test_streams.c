@@ -49,21 +49,11 @@ static void ask(const struct site *site, size_t way, const char *target, const c
 {
 	const char *const variables[] = { "REQUEST_METHOD", "GET", "REQUEST_URI", target,
 		"SERVER_PROTOCOL", "HTTP/1.1", last ? "HTTP_LAST_EVENT_ID" : NULL, last, NULL };
-	struct bytes out = { 0 };
-	char field[64] = "Connection: close\r\n";
+	bool straight = way < COUNT(gates);
 
-	if (way > 0 && way < COUNT(gates)) {
-		gate_ask(gates[way], daemon_address(&site->daemon), variables, NULL, 0, client);
-		return;
-	}
-	if (last)
-		snprintf(field, sizeof field, "Connection: close\r\nLast-Event-ID: %s\r\n", last);
-	http_build(&out, "GET", target, field, NULL, 0);
-	client_open(client,
-	        way ? site->nginx.address[way - COUNT(gates)] : daemon_address(&site->daemon));
-	client_send(client, out.data, out.length);
-	client_flush(client);
-	bytes_free(&out);
+	gate_ask(straight ? gates[way] : "http",
+	        straight ? daemon_address(&site->daemon) : site->nginx.address[way - COUNT(gates)],
+	        variables, NULL, 0, client);
 }
 
 static bool holds(const struct client *client, const char *text)
@@ -166,16 +156,11 @@ Test(streams, worker_ends, .timeout = 60)
 
 static void open_silent(struct client *clients, size_t count, const char *address)
 {
-	struct bytes out = { 0 };
-
-	http_build(&out, "GET", "/events", NULL, NULL, 0);
 	for (size_t i = 0; i < count; i++) {
 		client_open(&clients[i], address);
-		client_send(&clients[i], out.data, out.length);
-		client_flush(&clients[i]);
+		http_ask(&clients[i], "/events");
 		await_text(&clients[i], "piece 1\n", address);
 	}
-	bytes_free(&out);
 }
 
 /* Says what a stream costs that waits for its next event. */

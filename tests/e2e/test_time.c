@@ -74,16 +74,12 @@ Test(timeout, busy_handlers_are_killed, .timeout = 60)
 {
 	struct daemon daemon;
 	struct client client;
-	struct response response;
-	struct bytes request = { 0 };
 	pid_t worker;
 
 	daemon_start(&daemon, 1, LOCAL, "-s", "daemon.request_timeout=300ms", DAEMON_APPS "spin.so",
 	        NULL);
 	worker = daemon_worker(&daemon, 0);
-	http_build(&request, "GET", "/?ms=never", NULL, NULL, 0);
-	client_open(&client, daemon_address(&daemon));
-	client_send(&client, request.data, request.length);
+	gate_ask_for("http", daemon_address(&daemon), "/?ms=never", &client);
 	client_read_all(&client);
 	cr_expect_eq(client.in.length, 0);
 	client_close(&client);
@@ -91,10 +87,7 @@ Test(timeout, busy_handlers_are_killed, .timeout = 60)
 	daemon_expect(&daemon, "GET /?ms=never");
 	daemon_expect(&daemon, "spin_here");
 	daemon_worker(&daemon, worker);
-	http_get(daemon_address(&daemon), "/ok", &response);
-	cr_expect_eq(response.status, 200);
-	response_free(&response);
-	bytes_free(&request);
+	http_check(daemon_address(&daemon), "/ok", 200, NULL);
 	daemon_stop(&daemon);
 }
 

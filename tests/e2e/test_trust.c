@@ -202,16 +202,13 @@ Test(trust, believed_by_credentials, .timeout = 60)
 Test(trust, allowed_by_another_group, .timeout = 60)
 {
 	const gid_t group = GROUP;
-	struct response response;
 	struct daemon daemon;
 	const char *address;
 
 	if (setgroups(1, &group) < 0)
 		cr_skip_test("not root: groups can't be changed");
 	address = start_on_unix(&daemon, "listen.allowed_clients=group:4242");
-	http_get(address, "/", &response);
-	cr_expect_eq(response.status, 200);
-	response_free(&response);
+	http_check(address, "/", 200, NULL);
 	daemon_stop(&daemon);
 }
 
@@ -422,14 +419,11 @@ Test(trust, closed_before_a_byte, .timeout = 120)
 
 Test(trust, allowed_clients, .timeout = 60)
 {
-	struct response response;
 	struct daemon daemon;
 
 	daemon_start(&daemon, 1, "-w", "1", "-l", "http=127.0.0.1:0", "-s",
 	        "listen.allowed_clients=10.0.0.0/8, 127.0.0.0/8", "hello", NULL);
-	http_get(daemon_address(&daemon), "/", &response);
-	cr_expect_eq(response.status, 200);
-	response_free(&response);
+	http_check(daemon_address(&daemon), "/", 200, NULL);
 	daemon_stop(&daemon);
 }
 

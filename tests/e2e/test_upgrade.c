@@ -62,11 +62,7 @@ static void install_stop(struct install *install)
 
 static void check_get(const struct install *install, const char *target)
 {
-	struct response response;
-
-	http_get(install->address, target, &response);
-	cr_expect_eq(response.status, 200, "%s: %d", target, response.status);
-	response_free(&response);
+	http_check(install->address, target, 200, NULL);
 }
 
 static void upgrade(struct install *install, const char *expected)

@@ -17,33 +17,15 @@ SUITE(waits);
 
 static const char *const gates[] = { "http", "fastcgi", "scgi", "uwsgi" };
 
-static void build(struct bytes *out, const char *gate, const char *target)
-{
-	const char *const variables[] = { "REQUEST_METHOD", "GET", "REQUEST_URI", target,
-		"SERVER_PROTOCOL", "HTTP/1.1", NULL };
-
-	if (strcmp(gate, "http") == 0)
-		http_build(out, "GET", target, NULL, NULL, 0);
-	else if (strcmp(gate, "fastcgi") == 0)
-		fastcgi_build(out, 1, 0, variables, NULL, 0);
-	else
-		(strcmp(gate, "scgi") == 0 ? scgi_build : uwsgi_build)(out, variables, NULL, 0);
-}
-
 static void check_get(const char *address, int status, const char *body, const char *format, ...)
 {
-	struct response response;
 	char target[64];
 	va_list arguments;
 
 	va_start(arguments, format);
 	vsnprintf(target, sizeof(target), format, arguments);
 	va_end(arguments);
-	http_get(address, target, &response);
-	cr_expect_eq(response.status, status, "%s: %d", target, response.status);
-	if (body)
-		cr_expect_str_eq(response.body.data, body, "%s: %s", target, response.body.data);
-	response_free(&response);
+	http_check(address, target, status, body);
 }
 
 /* ---- the client goes away ---- */
@@ -58,17 +40,12 @@ static const char *const kinds[] = { "/sleep", "/flushed", "/deadline?ms=3600000
 static void check_gone(struct daemon *daemon, const char *gate, const char *target, int n)
 {
 	const char *address = daemon_address(daemon);
-	struct bytes request = { 0 };
 	struct client client;
 
-	build(&request, gate, target);
-	client_open(&client, address);
-	client_send(&client, request.data, request.length);
-	client_flush(&client);
+	gate_ask_for(gate, address, target, &client);
 	check_get(address, 200, NULL, "/begun/%d", n);
 	client_close(&client);
 	check_get(address, 200, "-1", "/ended/%d", n);
-	bytes_free(&request);
 }
 
 Test(waits, client_goes_away, .timeout = 120)
@@ -90,22 +67,16 @@ Test(waits, client_goes_away, .timeout = 120)
 Test(waits, worker_ends, .timeout = 120)
 {
 	struct client clients[ENDING];
-	struct bytes requests[ENDING] = { { 0 } };
 	struct daemon daemon;
 
 	daemon_start(&daemon, 1, LOCAL, DAEMON_APPS "waits.so", NULL);
-	for (size_t i = 0; i < ENDING; i++) {
-		build(&requests[i], "http", kinds[i]);
-		client_open(&clients[i], daemon_address(&daemon));
-		client_send(&clients[i], requests[i].data, requests[i].length);
-		client_flush(&clients[i]);
-	}
+	for (size_t i = 0; i < ENDING; i++)
+		gate_ask_for("http", daemon_address(&daemon), kinds[i], &clients[i]);
 	check_get(daemon_address(&daemon), 200, NULL, "/begun/%zu", ENDING);
 	kill(daemon.process.pid, SIGINT);
 	for (size_t i = 0; i < ENDING; i++) {
 		client_read_all(&clients[i]);
 		client_close(&clients[i]);
-		bytes_free(&requests[i]);
 	}
 	daemon_end(&daemon, 0, false);
 }
@@ -245,7 +216,6 @@ static void expect_text(struct client *client, const char *text)
 Test(waits, notify_example, .timeout = 60)
 {
 	struct client clients[COUNT(gates)];
-	struct bytes requests[COUNT(gates)] = { { 0 } };
 	struct daemon daemon;
 
 	daemon_start(&daemon, 1, LOCAL, DAEMON_APPS "notify.so", NULL);
@@ -257,10 +227,7 @@ Test(waits, notify_example, .timeout = 60)
 		struct response response;
 
 		snprintf(target, sizeof(target), "/wait?name=by-%s", gates[i]);
-		build(&requests[i], gates[i], target);
-		client_open(&clients[i], address);
-		client_send(&clients[i], requests[i].data, requests[i].length);
-		client_flush(&clients[i]);
+		gate_ask_for(gates[i], address, target, &clients[i]);
 		for (int left = 10000; atoi(count) != (int)i + 1 && left; left--) {
 			http_get(address, "/waiting", &response);
 			snprintf(count, sizeof(count), "%s", response.body.data);
@@ -279,10 +246,8 @@ Test(waits, notify_example, .timeout = 60)
 		snprintf(line, sizeof(line), "by-%s goes on\n", gates[i]);
 		expect_text(&clients[i], line);
 	}
-	for (size_t i = 0; i < COUNT(gates); i++) {
+	for (size_t i = 0; i < COUNT(gates); i++)
 		client_close(&clients[i]);
-		bytes_free(&requests[i]);
-	}
 	daemon_stop(&daemon);
 }
 
@@ -290,18 +255,13 @@ Test(waits, notify_example, .timeout = 60)
 Test(waits, longpoll_example, .timeout = 60)
 {
 	struct client clients[COUNT(gates)];
-	struct bytes requests[COUNT(gates)] = { { 0 } };
 	struct response response;
 	struct daemon daemon;
 	unsigned long told = 0;
 
 	daemon_start(&daemon, 1, LOCAL, DAEMON_APPS "longpoll.so", NULL);
-	for (size_t i = 0; i < COUNT(gates); i++) {
-		build(&requests[i], gates[i], "/?since=0");
-		client_open(&clients[i], daemon_address(&daemon));
-		client_send(&clients[i], requests[i].data, requests[i].length);
-		client_flush(&clients[i]);
-	}
+	for (size_t i = 0; i < COUNT(gates); i++)
+		gate_ask_for(gates[i], daemon_address(&daemon), "/?since=0", &clients[i]);
 	/* a post that comes before some of them wait is not lost to them */
 	http_request(daemon_address(&daemon), "POST", "/", NULL, "news", 4, &response);
 	cr_expect_eq(response.status, 200);
@@ -316,7 +276,6 @@ Test(waits, longpoll_example, .timeout = 60)
 		cr_expect(memmem(clients[i].in.data, clients[i].in.length, "news", 4), "%s",
 		        gates[i]);
 		client_close(&clients[i]);
-		bytes_free(&requests[i]);
 	}
 	daemon_stop(&daemon);
 }

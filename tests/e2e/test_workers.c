@@ -14,36 +14,15 @@ SUITE(workers);
 
 #define LOCAL "-w", "1", "-l", "http=127.0.0.1:0"
 
-/* Sends a GET and leaves the answer for later. */
-static void ask(struct client *client, const char *address, const char *target)
-{
-	struct bytes out = { 0 };
-
-	http_build(&out, "GET", target, "Connection: close\r\n", NULL, 0);
-	client_open(client, address);
-	client_send(client, out.data, out.length);
-	client_flush(client);
-	bytes_free(&out);
-}
-
-static void check_get(const char *address, const char *target, int status)
-{
-	struct response response;
-
-	http_get(address, target, &response);
-	cr_expect_eq(response.status, status, "%s: %d", target, response.status);
-	response_free(&response);
-}
-
 /*
  * A request that waits and one that is answered: then the first is in flight, as one worker reads
  * its connections in the order in which they came.
  */
 static void ask_in_flight(struct client *client, const char *address, const char *target)
 {
-	ask(client, address, target);
-	check_get(address, "/?ms=0", 200);
-	check_get(address, "/?ms=0", 200);
+	gate_ask_for("http", address, target, client);
+	http_check(address, "/?ms=0", 200, NULL);
+	http_check(address, "/?ms=0", 200, NULL);
 }
 
 Test(workers, term_finishes_what_is_in_flight, .timeout = 60)
@@ -66,22 +45,19 @@ Test(workers, term_finishes_what_is_in_flight, .timeout = 60)
 /* An idle keep-alive connection does not hold up a graceful stop. */
 Test(workers, quit_closes_idle_connections, .timeout = 60)
 {
-	struct bytes out = { 0 };
 	struct response response;
 	struct daemon daemon;
 	struct client client;
 
 	daemon_start(&daemon, 1, LOCAL, "hello", NULL);
-	http_build(&out, "GET", "/", NULL, NULL, 0);
 	client_open(&client, daemon_address(&daemon));
-	client_send(&client, out.data, out.length);
+	http_ask(&client, "/");
 	client_response(&client, "GET", &response);
 	kill(daemon.process.pid, SIGQUIT);
 	client_read_all(&client);
 	cr_expect(!client.reset && client.in.length == 0);
 	client_close(&client);
 	response_free(&response);
-	bytes_free(&out);
 	daemon_end(&daemon, 0, false);
 }
 
@@ -134,11 +110,11 @@ Test(workers, killed_one_is_replaced, .timeout = 60)
 	pid_t worker;
 
 	daemon_start(&daemon, 1, LOCAL, "hello", NULL);
-	check_get(daemon_address(&daemon), "/", 200);
+	http_check(daemon_address(&daemon), "/", 200, NULL);
 	worker = daemon_worker(&daemon, 0);
 	kill(worker, SIGKILL);
 	daemon_worker(&daemon, worker);
-	check_get(daemon_address(&daemon), "/", 200);
+	http_check(daemon_address(&daemon), "/", 200, NULL);
 	daemon_stop(&daemon);
 }
 
@@ -162,13 +138,13 @@ Test(workers, stack_overflow, .timeout = 60)
 	struct client client;
 
 	daemon_start(&daemon, 1, LOCAL, DAEMON_APPS "overflow.so", NULL);
-	check_get(daemon_address(&daemon), "/", 200);
-	ask(&client, daemon_address(&daemon), "/overflow");
+	http_check(daemon_address(&daemon), "/", 200, NULL);
+	gate_ask_for("http", daemon_address(&daemon), "/overflow", &client);
 	client_read_all(&client);
 	cr_expect_eq(client.in.length, 0, "%s", client.in.data);
 	client_close(&client);
 	daemon_expect(&daemon, "stack overflow");
-	check_get(daemon_address(&daemon), "/", 200);
+	http_check(daemon_address(&daemon), "/", 200, NULL);
 	kill(daemon.process.pid, SIGTERM);
 	daemon_end(&daemon, 0, true);
 }
@@ -216,7 +192,7 @@ Test(workers, five_thousand_sleep_together, .timeout = 180)
 	long before = process_memory(worker), during;
 
 	for (size_t i = 0; i < SLEEPERS; i++)
-		ask(&clients[i], daemon_address(&daemon), "/?ms=1000");
+		gate_ask_for("http", daemon_address(&daemon), "/?ms=1000", &clients[i]);
 	during = process_memory(worker);
 	expect_answers(clients, SLEEPERS);
 	ms = (int)(deadline_in(0) - begin);
@@ -235,7 +211,7 @@ Test(workers, out_of_descriptors, .timeout = 60)
 
 	daemon_start(&daemon, 1, LOCAL, "-s", "daemon.open_files=64", DAEMON_APPS "slow.so", NULL);
 	for (size_t i = 0; i < COUNT(clients); i++)
-		ask(&clients[i], daemon_address(&daemon), "/?ms=50");
+		gate_ask_for("http", daemon_address(&daemon), "/?ms=50", &clients[i]);
 	expect_answers(clients, COUNT(clients));
 	daemon_expect(&daemon, "out of descriptors");
 	daemon_stop(&daemon);
@@ -255,7 +231,7 @@ Test(workers, full_disk, .timeout = 60)
 	http_request(daemon_address(&daemon), "POST", "/", NULL, noise, 1 << 20, &response);
 	cr_expect_eq(response.status, 507, "%d", response.status);
 	response_free(&response);
-	check_get(daemon_address(&daemon), "/", 200);
+	http_check(daemon_address(&daemon), "/", 200, NULL);
 	daemon_expect(&daemon, "can't keep the body on disk");
 	daemon_stop(&daemon);
 	free(noise);
@@ -275,12 +251,12 @@ Test(workers, slow_reader_suspends_the_handler, .timeout = 180)
 	long before, after;
 
 	daemon_start(&daemon, 1, LOCAL, DAEMON_APPS "download.so", NULL);
-	check_get(daemon_address(&daemon), "/1", 200);
+	http_check(daemon_address(&daemon), "/1", 200, NULL);
 	worker = daemon_worker(&daemon, 0);
 	before = process_memory(worker);
-	ask(&client, daemon_address(&daemon), "/256");
+	gate_ask_for("http", daemon_address(&daemon), "/256", &client);
 	for (int i = 0; i < 20; i++)
-		check_get(daemon_address(&daemon), "/1", 200);
+		http_check(daemon_address(&daemon), "/1", 200, NULL);
 	after = process_memory(worker);
 	cr_expect_lt(after - before, STALLED_MIB * 1024 / 4, "%ld KiB more", after - before);
 	client_response(&client, "GET", &response);
@@ -303,7 +279,7 @@ Test(workers, slow_handler_suspends_the_upload, .timeout = 180)
 	struct client client;
 
 	daemon_start(&daemon, 1, LOCAL, DAEMON_APPS "napper.so", NULL);
-	check_get(daemon_address(&daemon), "/?ms=0", 200);
+	http_check(daemon_address(&daemon), "/?ms=0", 200, NULL);
 
 	pid_t worker = daemon_worker(&daemon, 0);
 	long before = process_memory(worker), after;

@@ -36,20 +36,7 @@ int audience_take_worker(struct client *client, bool web_socket)
 void audience_open_stream(struct client *client, const char *address, const char *gate,
         const char *target, int *worker)
 {
-	gate_variables variables = { "REQUEST_METHOD", "GET", "REQUEST_URI", target,
-		"SERVER_PROTOCOL", "HTTP/1.1", NULL };
-	struct bytes out = { 0 };
-
-	client_open(client, address);
-	if (strcmp(gate, "http") == 0)
-		http_build(&out, "GET", target, NULL, NULL, 0);
-	else if (strcmp(gate, "fastcgi") == 0)
-		fastcgi_build(&out, 1, 0, variables, NULL, 0);
-	else
-		(strcmp(gate, "scgi") == 0 ? scgi_build : uwsgi_build)(&out, variables, NULL, 0);
-	client_send(client, out.data, out.length);
-	client_flush(client);
-	bytes_free(&out);
+	gate_ask_for(gate, address, target, client);
 	*worker = audience_take_worker(client, false);
 }
 
@@ -62,18 +49,6 @@ void audience_publish(const char *address, const char *channel, const char *text
 	http_request(address, "POST", target, NULL, NULL, 0, &response);
 	cr_expect_eq(response.status, 200, "%s: %d", target, response.status);
 	response_free(&response);
-}
-
-/* Keeps whoever takes this busy: workers that sleep do not get every connection then. */
-static void distract(struct client *client, const char *address)
-{
-	struct bytes out = { 0 };
-
-	client_open(client, address);
-	http_build(&out, "GET", "/busy", "Connection: close\r\n", NULL, 0);
-	client_send(client, out.data, out.length);
-	client_flush(client);
-	bytes_free(&out);
 }
 
 void audience_gather(struct audience *audience, const char *address, unsigned workers)
@@ -89,8 +64,9 @@ void audience_gather(struct audience *audience, const char *address, unsigned wo
 		struct client other;
 
 		cr_assert_lt(i, AUDIENCE_MAX, "no client for one of the workers");
+		/* keeps one busy: workers that sleep do not get every connection then */
 		if (i >= 8)
-			distract(&other, address);
+			gate_ask_for("http", address, "/busy", &other);
 		audience->web_socket[i] = i % 8 >= 4 && strcmp(gate, "fastcgi") != 0;
 		if (audience->web_socket[i]) {
 			wsclient_open(client, address, gate, "/socket/news");

@@ -329,3 +329,14 @@ void http_get(const char *address, const char *target, struct response *response
 {
 	http_request(address, "GET", target, NULL, NULL, 0, response);
 }
+
+void http_check(const char *address, const char *target, int status, const char *body)
+{
+	struct response response;
+
+	http_get(address, target, &response);
+	cr_expect_eq(response.status, status, "%s: %d", target, response.status);
+	if (body)
+		cr_expect_str_eq(response.body.data, body, "%s: %s", target, response.body.data);
+	response_free(&response);
+}

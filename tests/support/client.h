@@ -72,6 +72,9 @@ void http_request(const char *address, const char *method, const char *target, c
         const void *body, size_t length, struct response *response);
 void http_get(const char *address, const char *target, struct response *response);
 
+/* A GET has to be answered with this status and, unless it is NULL, this body. */
+void http_check(const char *address, const char *target, int status, const char *body);
+
 /* Sends a GET on a connection that is open, and reads nothing. */
 void http_ask(struct client *client, const char *target);
 
@@ -118,6 +121,9 @@ void gate_request(const char *protocol, const char *address, gate_variables vari
 /* The same in two steps; the second closes the connection. */
 void gate_ask(const char *protocol, const char *address, gate_variables variables, const void *body,
         size_t length, struct client *client);
+/* The first step for a GET by HTTP/1.1. */
+void gate_ask_for(
+        const char *protocol, const char *address, const char *target, struct client *client);
 void gate_answer(const char *protocol, struct client *client, struct response *response);
 
 #endif

@@ -275,6 +275,15 @@ void gate_ask(const char *protocol, const char *address, gate_variables variable
 	bytes_free(&out);
 }
 
+void gate_ask_for(
+        const char *protocol, const char *address, const char *target, struct client *client)
+{
+	gate_variables variables = { "REQUEST_METHOD", "GET", "REQUEST_URI", target,
+		"SERVER_PROTOCOL", "HTTP/1.1", NULL };
+
+	gate_ask(protocol, address, variables, NULL, 0, client);
+}
+
 void gate_answer(const char *protocol, struct client *client, struct response *response)
 {
 	read_answer(protocol, client, response);
