@@ -13,7 +13,6 @@
 
 SUITE(crashing);
 
-#define PLAIN     BUILD_DIR "/../anygate"
 #define BYSTANDER 3
 
 static const struct crash_row {
@@ -127,7 +126,7 @@ Test(crashing, with_sanitizers, .timeout = 180)
 Test(crashing, as_installed, .timeout = 180)
 {
 	for (size_t i = 0; i < COUNT(rows); i++)
-		run_row(PLAIN, &rows[i]);
+		run_row(DAEMON_PLAIN, &rows[i]);
 }
 
 /* Of the kernel's and the master's view: the signal is the one it would have been. */
@@ -135,7 +134,7 @@ Test(crashing, dies_of_its_signal, .timeout = 60)
 {
 	struct daemon daemon;
 
-	start(&daemon, PLAIN);
+	start(&daemon, DAEMON_PLAIN);
 	crash(&daemon, "/segv");
 	daemon_expect(&daemon, "died of signal 11 ");
 	crash(&daemon, "/abort");
@@ -162,7 +161,7 @@ Test(crashing, one_after_the_other, .timeout = 60)
 {
 	struct daemon daemon;
 
-	start(&daemon, PLAIN);
+	start(&daemon, DAEMON_PLAIN);
 	crash(&daemon, "/segv");
 	daemon_expect(&daemon, " task_begin ("); /* who reads the symbols has gone again */
 	check_served(&daemon);
@@ -186,7 +185,7 @@ Test(crashing, killed_in_a_handler, .timeout = 60)
 	struct daemon daemon;
 	struct client client;
 
-	start(&daemon, PLAIN);
+	start(&daemon, DAEMON_PLAIN);
 	gate_ask_for("http", daemon_address(&daemon), "/spin?c=d", &client);
 	daemon_expect(&daemon, "spinning");
 	kill(daemon_worker(&daemon, 0), SIGKILL);
@@ -207,8 +206,8 @@ Test(crashing, access_log, .timeout = 60)
 		{ "/spin", "died of signal 9 " },
 	};
 	char setting[512], lines[128] = "";
-	const char *const arguments[] = { PLAIN, "-w", "1", "-l", "http=127.0.0.1:0", "-s", setting,
-		"-s", "log.format={uri} {status}", DAEMON_APPS "crash.so", NULL };
+	const char *const arguments[] = { DAEMON_PLAIN, "-w", "1", "-l", "http=127.0.0.1:0", "-s",
+		setting, "-s", "log.format={uri} {status}", DAEMON_APPS "crash.so", NULL };
 	const char *log = support_path("access.log");
 	struct client client;
 	struct daemon daemon;

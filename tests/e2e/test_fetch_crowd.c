@@ -1,7 +1,6 @@
 /* Many handlers that wait for the same slow server at the same time. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include "tests/support/fetching.h"
 
@@ -13,15 +12,6 @@ static const struct peer_answer answers[] = {
 	{ "/slow", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow", PEER_GATHER, NULL },
 	{ NULL, NULL, PEER_KEEP, NULL },
 };
-
-static void allow_descriptors(void)
-{
-	struct rlimit limit;
-
-	getrlimit(RLIMIT_NOFILE, &limit);
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 static void start(struct daemon *daemon, const char *program)
 {
@@ -78,12 +68,12 @@ static void check_crowd(const char *name, const char *program)
 
 Test(fetch_crowd, sanitized, .timeout = 180)
 {
-	allow_descriptors();
+	support_allow_descriptors();
 	check_crowd("sanitized", DAEMON_PROGRAM);
 }
 
 Test(fetch_crowd, plain, .timeout = 180)
 {
-	allow_descriptors();
-	check_crowd("plain", BUILD_DIR "/../anygate");
+	support_allow_descriptors();
+	check_crowd("plain", DAEMON_PLAIN);
 }

@@ -16,7 +16,6 @@
 
 SUITE(privileges);
 
-#define PLAIN BUILD_DIR "/../anygate"
 #define LOCAL "-l", "http=127.0.0.1:0"
 #define SET   "-s"
 
@@ -329,8 +328,8 @@ Test(privileges, memory_limit, .timeout = 60)
 	struct daemon daemon;
 
 	start(&daemon, 1,
-	        (const char *const[]){ PLAIN, "-w", "1", LOCAL, SET, "daemon.memory_limit=256M",
-	                DAEMON_APPS "process.so", NULL });
+	        (const char *const[]){ DAEMON_PLAIN, "-w", "1", LOCAL, SET,
+	                "daemon.memory_limit=256M", DAEMON_APPS "process.so", NULL });
 	proc_check_limit(daemon_worker(&daemon, 0), "Max address space", 256 << 20);
 	http_check(daemon_address(&daemon), "/memory?mib=16", 200, NULL);
 	http_check(daemon_address(&daemon), "/memory?mib=300", 507, NULL);
@@ -413,7 +412,8 @@ Test(privileges, the_user_it_is_already, .timeout = 60)
 
 	if (geteuid() != 0)
 		return;
-#define AS_NOBODY "setpriv", "--reuid", "nobody", "--regid", "nogroup", "--init-groups", PLAIN
+#define AS_NOBODY                                                                                  \
+	"setpriv", "--reuid", "nobody", "--regid", "nogroup", "--init-groups", DAEMON_PLAIN
 	start(&daemon, 1,
 	        (const char *const[]){
 	                AS_NOBODY, "-w", "1", LOCAL, "-u", "nobody", "hello", NULL });

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "tests/support/client.h"
 #include "tests/support/daemon.h"
+#include "tests/support/idle.h"
 #include "tests/support/nginx.h"
 
 SUITE(streams);
@@ -152,45 +152,16 @@ Test(streams, worker_ends, .timeout = 60)
 	daemon_end(&site.daemon, 0, false);
 }
 
-#define IDLE 2000
-
-static void open_silent(struct client *clients, size_t count, const char *address)
+static void open_silent(struct client *client, const char *address)
 {
-	for (size_t i = 0; i < count; i++) {
-		client_open(&clients[i], address);
-		http_ask(&clients[i], "/events");
-		await_text(&clients[i], "piece 1\n", address);
-	}
+	client_open(client, address);
+	http_ask(client, "/events");
+	await_text(client, "piece 1\n", address);
 }
 
-/* Says what a stream costs that waits for its next event. */
 Test(streams, idle_memory, .timeout = 120)
 {
-	const struct rlimit limit = { 8192, 8192 };
-	struct client *clients = calloc(IDLE + 10, sizeof *clients);
-	struct daemon daemon;
-	char address[256];
-
-	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	snprintf(address, sizeof address, "unix:%s", support_path("sock"));
-	daemon_start_with(&daemon, 1,
-	        &(struct process_options){
-	                .arguments = (const char *const[]){ BUILD_DIR "/../anygate", "-w", "1",
-	                        "-l", address, DAEMON_APPS "streams.so", NULL } });
-	open_silent(clients, 10, address);
-	pid_t worker = daemon_worker(&daemon, 0);
-	long before = process_memory(worker);
-
-	open_silent(clients + 10, IDLE, address);
-	long kib = process_memory(worker) - before;
-
-	printf("idle event streams: %d take %ld KiB, %.1f KiB each\n", IDLE, kib,
-	        (double)kib / IDLE);
-	cr_expect_leq(kib, 12L * IDLE);
-	for (size_t i = 0; i < IDLE + 10; i++)
-		client_close(&clients[i]);
-	free(clients);
-	daemon_stop(&daemon);
+	idle_check("event streams", DAEMON_APPS "streams.so", open_silent);
 }
 
 /* ---- bodies ---- */

@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "tests/support/client.h"
 #include "tests/support/daemon.h"
+#include "tests/support/idle.h"
 #include "tests/support/nginx.h"
 #include "tests/support/wsclient.h"
 
@@ -238,8 +238,6 @@ Test(e2e_websocket, client_goes, .timeout = 60)
 
 /* ---- memory ---- */
 
-#define IDLE 2000
-
 /* Over http, with permessage-deflate. */
 static void open_packed(struct client *client, const char *address)
 {
@@ -280,39 +278,13 @@ static void warm_up(struct client *client)
 	client_take(client, length);
 }
 
-static void open_many(struct client *clients, size_t count, const char *address)
+static void open_warm(struct client *client, const char *address)
 {
-	for (size_t i = 0; i < count; i++) {
-		open_packed(&clients[i], address);
-		warm_up(&clients[i]);
-	}
+	open_packed(client, address);
+	warm_up(client);
 }
 
-/* Says what an idle one costs; with a sanitizer's memory the figure is no one's. */
 Test(e2e_websocket, idle_memory, .timeout = 120)
 {
-	const struct rlimit limit = { 8192, 8192 };
-	struct client *clients = calloc(IDLE + 10, sizeof *clients);
-	struct daemon daemon;
-	char address[256];
-
-	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	snprintf(address, sizeof address, "unix:%s", support_path("sock"));
-	daemon_start_with(&daemon, 1,
-	        &(struct process_options){
-	                .arguments = (const char *const[]){ BUILD_DIR "/../anygate", "-w", "1",
-	                        "-l", address, "echo", NULL } });
-	open_many(clients, 10, address);
-	pid_t worker = daemon_worker(&daemon, 0);
-	long before = process_memory(worker);
-
-	open_many(clients + 10, IDLE, address);
-	long kib = process_memory(worker) - before;
-
-	printf("idle WebSockets: %d take %ld KiB, %.1f KiB each\n", IDLE, kib, (double)kib / IDLE);
-	cr_expect_leq(kib, 12L * IDLE);
-	for (size_t i = 0; i < IDLE + 10; i++)
-		client_close(&clients[i]);
-	free(clients);
-	daemon_stop(&daemon);
+	idle_check("WebSockets", "echo", open_warm);
 }

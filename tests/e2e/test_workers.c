@@ -153,15 +153,6 @@ Test(workers, stack_overflow, .timeout = 60)
 
 #define SLEEPERS 5000
 
-static void allow_descriptors(void)
-{
-	struct rlimit limit;
-
-	getrlimit(RLIMIT_NOFILE, &limit);
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 /* Each client gets its 200. */
 static void expect_answers(struct client *clients, size_t count)
 {
@@ -185,7 +176,7 @@ Test(workers, five_thousand_sleep_together, .timeout = 180)
 	int ms;
 
 	cr_assert(clients);
-	allow_descriptors();
+	support_allow_descriptors();
 	daemon_start(&daemon, 1, LOCAL, DAEMON_APPS "slow.so", NULL);
 
 	pid_t worker = daemon_worker(&daemon, 0);

@@ -5,6 +5,7 @@
 #include "process.h"
 
 #define DAEMON_PROGRAM   BUILD_DIR "/anygate"
+#define DAEMON_PLAIN     BUILD_DIR "/../anygate" /* without sanitizers, as it is installed */
 #define DAEMON_APPS      BUILD_DIR "/apps/"
 #define DAEMON_LISTENERS 8
 

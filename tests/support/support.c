@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -235,6 +236,17 @@ ReportHook(POST_ALL)(struct criterion_global_stats *stats)
 	fflush(stderr);
 	printf("%zu passed, %zu failed\n", stats->tests_passed, stats->tests_failed);
 	fflush(stdout);
+}
+
+/* ---- limits ---- */
+
+void support_allow_descriptors(void)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
 /* ---- bytes ---- */

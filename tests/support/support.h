@@ -40,6 +40,9 @@ const char *support_path(const char *name);
 void support_guard(pid_t group);
 void support_forget(pid_t group);
 
+/* Lets this process, and those it starts, have as many descriptors as they may. */
+void support_allow_descriptors(void);
+
 /* Bytes that grow; zeroed means none. `data` ends in a NUL that `length` does not count. */
 struct bytes {
 	char *data;
