@@ -7,28 +7,6 @@
 
 SUITE(fetch);
 
-static struct fetching now;
-
-static void begin(const char *setting)
-{
-	fetching_begin(&now, setting);
-}
-
-static void end(void)
-{
-	fetching_end(&now);
-}
-
-static void check(const char *gate, const char *query, const char *body, const char *wanted)
-{
-	fetching_check(&now, gate, query, body, wanted);
-}
-
-static const char *of_peer(const char *path, const char *more)
-{
-	return fetching_query(&now, path, more);
-}
-
 /* ---- one fetch ---- */
 
 static const struct fetch_row {
@@ -123,19 +101,19 @@ static const struct fetch_row {
 static void check_rows(void)
 {
 	for (size_t i = 0; i < COUNT(rows); i++)
-		check(FETCHING_GATE(i), of_peer(rows[i].path, rows[i].query), rows[i].body,
-		        rows[i].result);
+		fetching_check(FETCHING_GATE(i), fetching_query(rows[i].path, rows[i].query),
+		        rows[i].body, rows[i].result);
 }
 
 Test(fetch, rows, .timeout = 120)
 {
-	begin("app.debug=off");
+	fetching_begin("app.debug=off");
 	check_rows();
-	size_t descriptors = process_descriptors(daemon_worker(&now.daemon, 0));
+	size_t descriptors = process_descriptors(daemon_worker(&fetching.daemon, 0));
 
 	check_rows();
-	process_check_nothing_left(daemon_worker(&now.daemon, 0), descriptors);
-	end();
+	process_check_nothing_left(daemon_worker(&fetching.daemon, 0), descriptors);
+	fetching_end();
 }
 
 /* ---- what is sent ---- */
@@ -143,12 +121,12 @@ Test(fetch, rows, .timeout = 120)
 /* The peer's address stands for each "@". */
 static void check_sent(const char *wanted)
 {
-	char *last = peer_last(&now.peer);
+	char *last = peer_last(&fetching.peer);
 	struct bytes text = { 0 };
 
 	for (; *wanted; wanted++)
 		if (*wanted == '@')
-			bytes_text(&text, now.peer.address);
+			bytes_text(&text, fetching.peer.address);
 		else
 			bytes_add(&text, wanted, 1);
 	cr_expect_str_eq(last, text.data);
@@ -196,21 +174,22 @@ Test(fetch, sends, .timeout = 60)
 {
 	struct bytes elsewhere_sent = { 0 };
 
-	begin("app.debug=off");
+	fetching_begin("app.debug=off");
 	for (size_t i = 0; i < COUNT(requests); i++) {
 		const char *head = strncmp(requests[i].path, "/head", 5) == 0 ? "0 200 0\n" : NULL;
 
-		check(FETCHING_GATE(i), of_peer(requests[i].path, requests[i].query),
-		        requests[i].body, head ? head : "0 200 2\nok");
+		fetching_check(FETCHING_GATE(i),
+		        fetching_query(requests[i].path, requests[i].query), requests[i].body,
+		        head ? head : "0 200 2\nok");
 		check_sent(requests[i].sent);
 	}
-	check("http",
-	        of_peer("/elsewhere",
+	fetching_check("http",
+	        fetching_query("/elsewhere",
 	                "&redirects=1&header=Authorization:a&header=Cookie:b&header=X:c"),
 	        NULL, "0 200 2\nok");
 	bytes_printf(&elsewhere_sent, "GET /ok HTTP/1.1\r\nHost: localhost%s\r\nX:c\r\n\r\n",
-	        strchr(now.peer.address, ':'));
+	        strchr(fetching.peer.address, ':'));
 	check_sent(elsewhere_sent.data);
 	bytes_free(&elsewhere_sent);
-	end();
+	fetching_end();
 }

@@ -7,44 +7,22 @@
 
 SUITE(fetch_ends);
 
-static struct fetching now;
-
-static void begin(const char *setting)
-{
-	fetching_begin(&now, setting);
-}
-
-static void end(void)
-{
-	fetching_end(&now);
-}
-
-static void check(const char *gate, const char *query, const char *body, const char *wanted)
-{
-	fetching_check(&now, gate, query, body, wanted);
-}
-
-static const char *of_peer(const char *path, const char *more)
-{
-	return fetching_query(&now, path, more);
-}
-
 /* ---- connections ---- */
 
 Test(fetch_ends, uses_connections_again, .timeout = 60)
 {
-	begin("app.debug=off");
+	fetching_begin("app.debug=off");
 	for (int i = 0; i < 20; i++)
-		check(FETCHING_GATE(i), of_peer("/ok", i % 2 ? "&body=abc" : ""), NULL,
-		        "0 200 2\nok");
-	cr_expect_eq(peer_requests(&now.peer), 20);
-	cr_expect_eq(peer_accepted(&now.peer), 1);
+		fetching_check(FETCHING_GATE(i), fetching_query("/ok", i % 2 ? "&body=abc" : ""),
+		        NULL, "0 200 2\nok");
+	cr_expect_eq(peer_requests(&fetching.peer), 20);
+	cr_expect_eq(peer_accepted(&fetching.peer), 1);
 	/* what has no end but the connection's, or was not read to its end, takes that with it */
-	check("http", of_peer("/old", ""), NULL, "0 200 13\nuntil the end");
-	check("http", of_peer("/ok", "&limit=1"), NULL, AG_TOO_LARGE " 200 0\n");
-	check("http", of_peer("/ok", ""), NULL, "0 200 2\nok");
-	cr_expect_leq(peer_accepted(&now.peer), 3);
-	end();
+	fetching_check("http", fetching_query("/old", ""), NULL, "0 200 13\nuntil the end");
+	fetching_check("http", fetching_query("/ok", "&limit=1"), NULL, AG_TOO_LARGE " 200 0\n");
+	fetching_check("http", fetching_query("/ok", ""), NULL, "0 200 2\nok");
+	cr_expect_leq(peer_accepted(&fetching.peer), 3);
+	fetching_end();
 }
 
 /* A connection that is closed as it is used again: what may be sent twice is. */
@@ -62,13 +40,15 @@ static const struct {
 Test(fetch_ends, sends_again, .timeout = 60)
 {
 	for (size_t i = 0; i < COUNT(retries); i++) {
-		now = (struct fetching){ 0 };
-		begin("app.debug=off");
-		check("http", of_peer("/once", retries[i].query), NULL, "0 200 2\nok");
-		check("http", of_peer("/once", retries[i].query), NULL, retries[i].second);
-		cr_expect_eq(peer_requests(&now.peer), retries[i].requests, "%s: %u",
-		        retries[i].query, peer_requests(&now.peer));
-		end();
+		fetching = (struct fetching){ 0 };
+		fetching_begin("app.debug=off");
+		fetching_check(
+		        "http", fetching_query("/once", retries[i].query), NULL, "0 200 2\nok");
+		fetching_check(
+		        "http", fetching_query("/once", retries[i].query), NULL, retries[i].second);
+		cr_expect_eq(peer_requests(&fetching.peer), retries[i].requests, "%s: %u",
+		        retries[i].query, peer_requests(&fetching.peer));
+		fetching_end();
 	}
 }
 
@@ -89,14 +69,14 @@ static const struct {
 
 Test(fetch_ends, unreachable, .timeout = 60)
 {
-	begin("app.debug=off");
+	fetching_begin("app.debug=off");
 	for (size_t i = 0; i < COUNT(unreachable); i++) {
 		char query[200];
 
 		snprintf(query, sizeof query, "url=%s", unreachable[i].url);
-		check(FETCHING_GATE(i), query, NULL, unreachable[i].result);
+		fetching_check(FETCHING_GATE(i), query, NULL, unreachable[i].result);
 	}
-	end();
+	fetching_end();
 }
 
 /* TLS with who does not speak it. */
@@ -104,10 +84,10 @@ Test(fetch_ends, connect_timeout, .timeout = 60)
 {
 	char query[200];
 
-	begin("app.debug=off");
-	snprintf(query, sizeof query, "url=https://%s/stall&connect=100", now.peer.address);
-	check("http", query, NULL, AG_SLOW " 0 0\n");
-	end();
+	fetching_begin("app.debug=off");
+	snprintf(query, sizeof query, "url=https://%s/stall&connect=100", fetching.peer.address);
+	fetching_check("http", query, NULL, AG_SLOW " 0 0\n");
+	fetching_end();
 }
 
 /* Another's server is not to be asked because of the environment. */
@@ -119,10 +99,10 @@ static const char *const proxies[] = {
 Test(fetch_ends, no_proxy, .timeout = 60)
 {
 	for (size_t i = 0; i < COUNT(proxies); i++) {
-		now = (struct fetching){ 0 };
-		begin(proxies[i]);
-		check("http", of_peer("/ok", ""), NULL, "0 200 2\nok");
-		end();
+		fetching = (struct fetching){ 0 };
+		fetching_begin(proxies[i]);
+		fetching_check("http", fetching_query("/ok", ""), NULL, "0 200 2\nok");
+		fetching_end();
 	}
 }
 
@@ -133,16 +113,16 @@ Test(fetch_ends, holds_the_peer, .timeout = 60)
 {
 	struct client client;
 
-	begin("app.debug=off");
-	fetching_ask(&now, "http", of_peer("/endless", "&take=0&pause=3600000"), NULL, &client);
-	daemon_expect(&now.daemon, "fetch begins");
+	fetching_begin("app.debug=off");
+	fetching_ask("http", fetching_query("/endless", "&take=0&pause=3600000"), NULL, &client);
+	daemon_expect(&fetching.daemon, "fetch begins");
 	/* others are served meanwhile, over the same loop */
 	for (int i = 0; i < 20; i++)
-		check("scgi", of_peer("/ok", ""), NULL, "0 200 2\nok");
-	cr_expect_leq(peer_sent(&now.peer), 32 << 20, "%llu", peer_sent(&now.peer));
+		fetching_check("scgi", fetching_query("/ok", ""), NULL, "0 200 2\nok");
+	cr_expect_leq(peer_sent(&fetching.peer), 32 << 20, "%llu", peer_sent(&fetching.peer));
 	client_close(&client);
-	daemon_expect(&now.daemon, "fetch ended with " AG_GONE);
-	end();
+	daemon_expect(&fetching.daemon, "fetch ended with " AG_GONE);
+	fetching_end();
 }
 
 /* ---- ends ---- */
@@ -161,31 +141,32 @@ static const struct {
 
 static void await_held(unsigned requests_before)
 {
-	for (int64_t deadline = deadline_in(PATIENCE); peer_requests(&now.peer) == requests_before;)
+	for (int64_t deadline = deadline_in(PATIENCE);
+	        peer_requests(&fetching.peer) == requests_before;)
 		cr_assert(deadline_left(deadline) && usleep(1000) == 0, "no request came");
 }
 
 Test(fetch_ends, client_goes_away, .timeout = 120)
 {
-	begin("app.debug=off");
-	pid_t worker = daemon_worker(&now.daemon, 0);
+	fetching_begin("app.debug=off");
+	pid_t worker = daemon_worker(&fetching.daemon, 0);
 
-	check("http", of_peer("/old", ""), NULL, "0 200 13\nuntil the end");
+	fetching_check("http", fetching_query("/old", ""), NULL, "0 200 13\nuntil the end");
 	size_t descriptors = process_descriptors(worker), told = 0;
 
 	for (size_t i = 0; i < COUNT(ways) * 4; i++) {
-		unsigned before = peer_requests(&now.peer);
+		unsigned before = peer_requests(&fetching.peer);
 		struct client client;
 
-		fetching_ask(&now, FETCHING_GATE(i), of_peer(ways[i / 4].path, ways[i / 4].query),
+		fetching_ask(FETCHING_GATE(i), fetching_query(ways[i / 4].path, ways[i / 4].query),
 		        NULL, &client);
 		await_held(before);
 		client_close(&client);
-		told = process_expect(&now.daemon.process, "fetch ended with " AG_GONE, told);
-		peer_await_open(&now.peer, 0);
+		told = process_expect(&fetching.daemon.process, "fetch ended with " AG_GONE, told);
+		peer_await_open(&fetching.peer, 0);
 	}
 	process_check_nothing_left(worker, descriptors);
-	end();
+	fetching_end();
 }
 
 /* A client that ends in the middle of the body that is passed on. */
@@ -194,20 +175,20 @@ Test(fetch_ends, client_goes_away_in_the_body, .timeout = 60)
 	struct client client;
 	struct bytes out = { 0 };
 
-	begin("app.debug=off");
+	fetching_begin("app.debug=off");
 	bytes_printf(&out, "POST /?stream=1&%s HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc",
-	        of_peer("/ok", ""));
-	client_open(&client, now.address);
+	        fetching_query("/ok", ""));
+	client_open(&client, fetching.address);
 	client_send(&client, out.data, out.length);
 	client_flush(&client);
-	daemon_expect(&now.daemon, "fetch begins");
-	peer_await_open(&now.peer, 1);
+	daemon_expect(&fetching.daemon, "fetch begins");
+	peer_await_open(&fetching.peer, 1);
 	client_close(&client);
-	daemon_expect(&now.daemon, "fetch ended with " AG_GONE);
-	peer_await_open(&now.peer, 0);
-	cr_expect_eq(peer_requests(&now.peer), 0);
+	daemon_expect(&fetching.daemon, "fetch ended with " AG_GONE);
+	peer_await_open(&fetching.peer, 0);
+	cr_expect_eq(peer_requests(&fetching.peer), 0);
 	bytes_free(&out);
-	end();
+	fetching_end();
 }
 
 Test(fetch_ends, request_timeout, .timeout = 60)
@@ -215,45 +196,35 @@ Test(fetch_ends, request_timeout, .timeout = 60)
 	struct response response;
 	struct client client;
 
-	begin("daemon.request_timeout=300ms");
-	fetching_ask(&now, "http", of_peer("/stall", ""), NULL, &client);
+	fetching_begin("daemon.request_timeout=300ms");
+	fetching_ask("http", fetching_query("/stall", ""), NULL, &client);
 	gate_answer("http", &client, &response);
 	cr_expect_eq(response.status, 504);
-	daemon_expect(&now.daemon, "fetch ended with " AG_TIMEOUT);
-	peer_await_open(&now.peer, 0);
+	daemon_expect(&fetching.daemon, "fetch ended with " AG_TIMEOUT);
+	peer_await_open(&fetching.peer, 0);
 	response_free(&response);
-	end();
+	fetching_end();
 }
 
 /* ---- daemon.fetches ---- */
 
-static void check_many(const char *query, unsigned times, const char *one)
-{
-	struct bytes wanted = { 0 };
-
-	for (unsigned i = 0; i < times; i++)
-		bytes_text(&wanted, one);
-	check("http", query, NULL, wanted.data);
-	bytes_free(&wanted);
-}
-
 Test(fetch_ends, at_once, .timeout = 60)
 {
-	now.peer.gather = 100;
-	begin("daemon.fetches=0");
-	check_many(of_peer("/gather", "&times=100"), 100, "0 200 2\nok");
-	cr_expect_eq(peer_most_held(&now.peer), 100);
-	end();
+	fetching.peer.gather = 100;
+	fetching_begin("daemon.fetches=0");
+	fetching_check_many(fetching_query("/gather", ""), 100, "0 200 2\nok");
+	cr_expect_eq(peer_most_held(&fetching.peer), 100);
+	fetching_end();
 }
 
 Test(fetch_ends, waits_its_turn, .timeout = 60)
 {
-	now.peer.gather = 1;
-	begin("daemon.fetches=1");
-	check_many(of_peer("/gather", "&times=20"), 20, "0 200 2\nok");
-	cr_expect_eq(peer_most_held(&now.peer), 1);
-	cr_expect_eq(peer_accepted(&now.peer), 1);
-	end();
+	fetching.peer.gather = 1;
+	fetching_begin("daemon.fetches=1");
+	fetching_check_many(fetching_query("/gather", ""), 20, "0 200 2\nok");
+	cr_expect_eq(peer_most_held(&fetching.peer), 1);
+	cr_expect_eq(peer_accepted(&fetching.peer), 1);
+	fetching_end();
 }
 
 /* One that gives up while it waits leaves its place; failures give theirs back. */
@@ -262,21 +233,21 @@ Test(fetch_ends, gives_up_its_turn, .timeout = 60)
 	struct client first, second;
 	size_t told = 0;
 
-	begin("daemon.fetches=1");
-	check_many(of_peer("/closed", "&times=3"), 3, AG_BAD_ANSWER " 0 0\n");
-	check_many("url=http://127.0.0.1:1/&times=3", 3, AG_UNREACHABLE " 0 0\n");
-	unsigned before = peer_requests(&now.peer);
+	fetching_begin("daemon.fetches=1");
+	fetching_check_many(fetching_query("/closed", ""), 3, AG_BAD_ANSWER " 0 0\n");
+	fetching_check_many("url=http://127.0.0.1:1/", 3, AG_UNREACHABLE " 0 0\n");
+	unsigned before = peer_requests(&fetching.peer);
 
-	fetching_ask(&now, "http", of_peer("/stall", ""), NULL, &first);
+	fetching_ask("http", fetching_query("/stall", ""), NULL, &first);
 	await_held(before);
-	fetching_ask(&now, "scgi", of_peer("/ok", "&times=3"), NULL, &second);
+	fetching_ask("scgi", fetching_query("/ok", "&times=3"), NULL, &second);
 	for (size_t i = 0; i < 6 + 1 + 3; i++)
-		told = process_expect(&now.daemon.process, "fetch begins", told);
+		told = process_expect(&fetching.daemon.process, "fetch begins", told);
 	client_close(&second);
 	for (size_t i = 0; i < 3; i++)
-		told = process_expect(&now.daemon.process, "fetch ended with " AG_GONE, told);
-	cr_expect_eq(peer_requests(&now.peer), before + 1);
+		told = process_expect(&fetching.daemon.process, "fetch ended with " AG_GONE, told);
+	cr_expect_eq(peer_requests(&fetching.peer), before + 1);
 	client_close(&first);
-	check_many(of_peer("/ok", "&times=4"), 4, "0 200 2\nok");
-	end();
+	fetching_check_many(fetching_query("/ok", ""), 4, "0 200 2\nok");
+	fetching_end();
 }

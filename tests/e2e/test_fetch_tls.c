@@ -15,8 +15,6 @@ SUITE(fetch_tls);
 enum { GOOD, OTHER, EXPIRED, PLAIN };
 
 static struct nginx nginx;
-static struct fetching now;
-
 static void write_tls(FILE *file, const char *address, const char *name)
 {
 	fprintf(file,
@@ -47,12 +45,12 @@ static void begin(void)
 	certificate_write("other", "other.test", 3600);
 	certificate_write("expired", "localhost", -3600);
 	nginx_start_as(&nginx, write_servers);
-	fetching_begin(&now, "app.debug=off");
+	fetching_begin("app.debug=off");
 }
 
 static void end(void)
 {
-	fetching_end(&now);
+	fetching_end();
 	nginx_stop(&nginx);
 }
 
@@ -95,7 +93,7 @@ Test(fetch_tls, certificates, .timeout = 60)
 {
 	begin();
 	for (size_t i = 0; i < COUNT(rows); i++)
-		fetching_check(&now, FETCHING_GATE(i),
+		fetching_check(FETCHING_GATE(i),
 		        query(rows[i].server, rows[i].host, rows[i].path, rows[i].ca), NULL,
 		        rows[i].result);
 	end();
@@ -110,12 +108,11 @@ Test(fetch_tls, many_at_once, .timeout = 60)
 
 	begin();
 	for (int i = 0; i < 8; i++) {
-		fetching_ask(&now, FETCHING_GATE(i),
-		        query(GOOD, "localhost", "/&times=20", "good.pem"), NULL, &client);
+		fetching_ask(FETCHING_GATE(i), query(GOOD, "localhost", "/&times=20", "good.pem"),
+		        NULL, &client);
 		client_close(&client);
 	}
-	fetching_ask(
-	        &now, "http", query(GOOD, "localhost", "/&times=20", "good.pem"), NULL, &client);
+	fetching_ask("http", query(GOOD, "localhost", "/&times=20", "good.pem"), NULL, &client);
 	gate_answer("http", &client, &response);
 	for (const char *at = response.body.data; (at = strstr(at, "0 200 ")); at++)
 		good++;
@@ -131,7 +128,7 @@ Test(fetch_tls, without, .timeout = 60)
 		char wanted[32];
 
 		snprintf(wanted, sizeof wanted, "0 200 6\n%d POST", i);
-		fetching_check(&now, FETCHING_GATE(i),
+		fetching_check(FETCHING_GATE(i),
 		        query(PLAIN, "127.0.0.1", "/count&stream=1&method=POST", NULL), NULL,
 		        i == 1 ? wanted : "0 200 6\n1 POST");
 	}
@@ -151,18 +148,17 @@ Test(fetch_tls, large_answers, .timeout = 60)
 	cr_assert(file && fwrite(noise, 1, LARGE, file) == LARGE);
 	fclose(file);
 	begin();
-	fetching_ask(&now, "http", query(PLAIN, "127.0.0.1", "/large&limit=5000000", NULL), NULL,
-	        &client);
+	fetching_ask(
+	        "http", query(PLAIN, "127.0.0.1", "/large&limit=5000000", NULL), NULL, &client);
 	gate_answer("http", &client, &response);
 	cr_assert_eq(
 	        strncmp(response.body.data, "0 200 5000000\n", 14), 0, "%.40s", response.body.data);
 	cr_expect_eq(response.body.length, LARGE + 14);
 	cr_expect_eq(memcmp(response.body.data + 14, noise, LARGE), 0);
 	response_free(&response);
-	fetching_check(&now, "scgi", query(PLAIN, "127.0.0.1", "/large&limit=4999999", NULL), NULL,
+	fetching_check("scgi", query(PLAIN, "127.0.0.1", "/large&limit=4999999", NULL), NULL,
 	        "-13 200 0\n");
-	fetching_check(
-	        &now, "uwsgi", query(PLAIN, "127.0.0.1", "/large", NULL), NULL, "-13 200 0\n");
+	fetching_check("uwsgi", query(PLAIN, "127.0.0.1", "/large", NULL), NULL, "-13 200 0\n");
 	end();
 	free(noise);
 }

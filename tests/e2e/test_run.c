@@ -30,27 +30,9 @@ static void begin(const char *setting)
 	address = daemon_address(&daemon_under_test);
 }
 
-static void ask(const char *gate, const char *query, const char *body, struct client *client)
-{
-	char target[1024];
-
-	snprintf(target, sizeof target, "/?%s", query);
-	gate_variables variables = { "REQUEST_METHOD", body ? "POST" : "GET", "REQUEST_URI", target,
-		"HTTP_HOST", "a", NULL };
-
-	gate_ask(gate, address, variables, body, body ? strlen(body) : 0, client);
-}
-
 static void check(const char *gate, const char *query, const char *body, const char *wanted)
 {
-	struct response response;
-	struct client client;
-
-	ask(gate, query, body, &client);
-	gate_answer(gate, &client, &response);
-	cr_expect_eq(response.status, 200, "%s: %s: %d", gate, query, response.status);
-	cr_expect_str_eq(response.body.data, wanted, "%s: %s", gate, query);
-	response_free(&response);
+	gate_check_query(gate, address, query, body, wanted, 1);
 }
 
 /* ---- one program ---- */
@@ -178,7 +160,7 @@ Test(run, timeout_kills_the_group, .timeout = 60)
 
 	begin("app.debug=off");
 	snprintf(query, sizeof query, "arg=%s&ms=1000", write_holder(fifo));
-	ask("http", query, NULL, &client);
+	gate_ask_query("http", address, query, NULL, &client);
 	pid_t pid = read_pid(fifo);
 
 	gate_answer("http", &client, &response);
@@ -206,7 +188,7 @@ Test(run, client_goes_away, .timeout = 120)
 
 		snprintf(query, sizeof query, "arg=%s%s", write_holder(fifo),
 		        ways[i / COUNT(protocols)]);
-		ask(gate, query, NULL, &client);
+		gate_ask_query(gate, address, query, NULL, &client);
 		pid_t pid = read_pid(fifo);
 
 		client_close(&client);
@@ -249,7 +231,7 @@ Test(run, request_timeout, .timeout = 60)
 
 	begin("daemon.request_timeout=500ms");
 	snprintf(query, sizeof query, "arg=%s&ms=60000", write_holder(fifo));
-	ask("http", query, NULL, &client);
+	gate_ask_query("http", address, query, NULL, &client);
 	pid_t pid = read_pid(fifo);
 
 	gate_answer("http", &client, &response);
@@ -264,12 +246,7 @@ Test(run, request_timeout, .timeout = 60)
 
 static void check_many(const char *query, unsigned times, const char *one)
 {
-	struct bytes wanted = { 0 };
-
-	for (unsigned i = 0; i < times; i++)
-		bytes_text(&wanted, one);
-	check("http", query, NULL, wanted.data);
-	bytes_free(&wanted);
+	gate_check_query("http", address, query, NULL, one, times);
 }
 
 Test(run, nothing_is_left_of_many, .timeout = 240)
@@ -321,11 +298,11 @@ Test(run, gives_up_its_turn, .timeout = 60)
 	for (int i = 0; i < 3; i++)
 		check("http", "arg=/etc/passwd", NULL, AG_NOENT " -1 0 0 0 0\n");
 	snprintf(query, sizeof query, "arg=%s", holder);
-	ask("http", query, NULL, &first);
+	gate_ask_query("http", address, query, NULL, &first);
 	pid_t pid = read_pid(fifo);
 	size_t told = 0;
 
-	ask("scgi", "arg=true&times=3", NULL, &second);
+	gate_ask_query("scgi", address, "arg=true&times=3", NULL, &second);
 	for (size_t i = 0; i < 3 + 1 + 3; i++)
 		told = process_expect(&daemon_under_test.process, "run begins", told);
 	client_close(&second);
@@ -349,7 +326,7 @@ Test(run, cgi_is_refused, .timeout = 60)
 	daemon_start(&daemon_under_test, 1, "-w", "1", "-l", "127.0.0.1:0", "-s",
 	        "daemon.programs=1", "-s", program, "cgi", NULL);
 	address = daemon_address(&daemon_under_test);
-	ask("http", "", NULL, &client);
+	gate_ask_query("http", address, "", NULL, &client);
 	pid_t pid = read_pid(fifo);
 
 	http_get(address, "/", &response);

@@ -126,4 +126,12 @@ void gate_ask_for(
         const char *protocol, const char *address, const char *target, struct client *client);
 void gate_answer(const char *protocol, struct client *client, struct response *response);
 
+/* The first step for "/?QUERY", which is a POST if there is a body. */
+void gate_ask_query(const char *protocol, const char *address, const char *query, const char *body,
+        struct client *client);
+
+/* Both steps; the answer has to be 200 and what is `wanted`, so many times. */
+void gate_check_query(const char *protocol, const char *address, const char *query,
+        const char *body, const char *wanted, unsigned times);
+
 #endif

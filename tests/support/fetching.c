@@ -7,6 +7,8 @@ const char *const fetching_gates[4] = { "fastcgi", "scgi", "uwsgi", "http" };
 
 #define OK(length) "HTTP/1.1 200 OK\r\nContent-Length: " #length "\r\n"
 
+struct fetching fetching;
+
 static char large_head[200000], many_fields[100000], elsewhere[200];
 
 static const struct peer_answer answers[] = {
@@ -74,7 +76,7 @@ static const struct peer_answer answers[] = {
 	{ NULL, NULL, PEER_KEEP, NULL },
 };
 
-void fetching_begin(struct fetching *fetching, const char *setting)
+void fetching_begin(const char *setting)
 {
 	size_t at = (size_t)snprintf(many_fields, sizeof many_fields, "HTTP/1.1 200 OK\r\n");
 
@@ -82,53 +84,44 @@ void fetching_begin(struct fetching *fetching, const char *setting)
 	memcpy(large_head, "HTTP/1.1 200 OK\r\nA: ", 20);
 	while (at + 80 < sizeof many_fields)
 		at += (size_t)sprintf(many_fields + at, "Name-%zu: %050d\r\n", at, 0);
-	fetching->peer.answers = answers;
-	peer_start(&fetching->peer);
+	fetching.peer.answers = answers;
+	peer_start(&fetching.peer);
 	snprintf(elsewhere, sizeof elsewhere,
 	        "HTTP/1.1 307 Else\r\nLocation: http://localhost%s/ok\r\nContent-Length: 0\r\n\r\n",
-	        strchr(fetching->peer.address, ':'));
-	daemon_start(&fetching->daemon, 1, "-w", "1", "-l", "127.0.0.1:0", "-s", setting,
+	        strchr(fetching.peer.address, ':'));
+	daemon_start(&fetching.daemon, 1, "-w", "1", "-l", "127.0.0.1:0", "-s", setting,
 	        DAEMON_APPS "fetches.so", NULL);
-	fetching->address = daemon_address(&fetching->daemon);
+	fetching.address = daemon_address(&fetching.daemon);
 }
 
-void fetching_end(struct fetching *fetching)
+void fetching_end(void)
 {
-	daemon_stop(&fetching->daemon);
-	peer_stop(&fetching->peer);
+	daemon_stop(&fetching.daemon);
+	peer_stop(&fetching.peer);
 }
 
-void fetching_ask(const struct fetching *fetching, const char *gate, const char *query,
-        const char *body, struct client *client)
+void fetching_ask(const char *gate, const char *query, const char *body, struct client *client)
 {
-	char target[1024];
-
-	snprintf(target, sizeof target, "/?%s", query);
-	gate_variables variables = { "REQUEST_METHOD", body ? "POST" : "GET", "REQUEST_URI", target,
-		"HTTP_HOST", "a", NULL };
-
-	gate_ask(gate, fetching->address, variables, body, body ? strlen(body) : 0, client);
+	gate_ask_query(gate, fetching.address, query, body, client);
 }
 
-void fetching_check(const struct fetching *fetching, const char *gate, const char *query,
-        const char *body, const char *wanted)
+void fetching_check(const char *gate, const char *query, const char *body, const char *wanted)
 {
-	struct response response;
-	struct client client;
-
-	fetching_ask(fetching, gate, query, body, &client);
-	gate_answer(gate, &client, &response);
-	cr_expect_eq(response.status, 200, "%s: %s: %d", gate, query, response.status);
-	const char *got = response.body.data;
-
-	cr_expect_eq(strcmp(got, wanted), 0, "%s: %s: %.300s", gate, query, got);
-	response_free(&response);
+	gate_check_query(gate, fetching.address, query, body, wanted, 1);
 }
 
-const char *fetching_query(const struct fetching *fetching, const char *path, const char *more)
+void fetching_check_many(const char *query, unsigned times, const char *wanted)
+{
+	char all[512];
+
+	snprintf(all, sizeof all, "%s&times=%u", query, times);
+	gate_check_query("http", fetching.address, all, NULL, wanted, times);
+}
+
+const char *fetching_query(const char *path, const char *more)
 {
 	static char query[512];
 
-	snprintf(query, sizeof query, "url=http://%s%s%s", fetching->peer.address, path, more);
+	snprintf(query, sizeof query, "url=http://%s%s%s", fetching.peer.address, path, more);
 	return query;
 }

@@ -25,19 +25,23 @@ struct fetching {
 	const char *address; /* the daemon's */
 };
 
+/* The test's: each runs in a process of its own. */
+extern struct fetching fetching;
+
 /* Starts both, with a setting of the daemon; peer.gather and peer.ms may be set before. */
-void fetching_begin(struct fetching *fetching, const char *setting);
-void fetching_end(struct fetching *fetching);
+void fetching_begin(const char *setting);
+void fetching_end(void);
 
 /* Asks for a fetch by a query of fetches.c. */
-void fetching_ask(const struct fetching *fetching, const char *gate, const char *query,
-        const char *body, struct client *client);
+void fetching_ask(const char *gate, const char *query, const char *body, struct client *client);
 
 /* The same, and what has to come of it. */
-void fetching_check(const struct fetching *fetching, const char *gate, const char *query,
-        const char *body, const char *wanted);
+void fetching_check(const char *gate, const char *query, const char *body, const char *wanted);
+
+/* So many at once by HTTP, and what has to come of each. */
+void fetching_check_many(const char *query, unsigned times, const char *wanted);
 
 /* The query for a path of the peer, `more` behind it; valid until the next call. */
-const char *fetching_query(const struct fetching *fetching, const char *path, const char *more);
+const char *fetching_query(const char *path, const char *more);
 
 #endif

@@ -298,3 +298,33 @@ void gate_request(const char *protocol, const char *address, gate_variables vari
 	gate_ask(protocol, address, variables, body, length, &client);
 	gate_answer(protocol, &client, response);
 }
+
+void gate_ask_query(const char *protocol, const char *address, const char *query, const char *body,
+        struct client *client)
+{
+	char target[1024];
+
+	snprintf(target, sizeof target, "/?%s", query);
+	gate_variables variables = { "REQUEST_METHOD", body ? "POST" : "GET", "REQUEST_URI", target,
+		"HTTP_HOST", "a", NULL };
+
+	gate_ask(protocol, address, variables, body, body ? strlen(body) : 0, client);
+}
+
+void gate_check_query(const char *protocol, const char *address, const char *query,
+        const char *body, const char *wanted, unsigned times)
+{
+	struct bytes all = bytes_empty();
+	struct response response;
+	struct client client;
+
+	gate_ask_query(protocol, address, query, body, &client);
+	gate_answer(protocol, &client, &response);
+	for (unsigned i = 0; i < times; i++)
+		bytes_text(&all, wanted);
+	cr_expect_eq(response.status, 200, "%s: %s: %d", protocol, query, response.status);
+	cr_expect_eq(strcmp(response.body.data, all.data), 0, "%s: %s: %.300s", protocol, query,
+	        response.body.data);
+	response_free(&response);
+	bytes_free(&all);
+}
