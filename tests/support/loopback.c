@@ -82,6 +82,13 @@ void loopback_open(struct loopback *loop)
 	loop->app = loopback_app(loop, "/", NULL);
 }
 
+void loopback_serve(struct loopback *loop, ag_handler *handler)
+{
+	loopback_open(loop);
+	ag_route(loop->app, NULL, "/", handler);
+	cr_assert_null(loop->app->error, "%s", loop->app->error);
+}
+
 struct ag_app *loopback_app(struct loopback *loop, const char *mount, const char *host)
 {
 	struct ag_app *app = app_new("main", mount, host);
@@ -289,4 +296,11 @@ void loopback_expect_field(
 	cr_expect_eq(value == NULL, wanted == NULL, "%s: %s: %s", row, name, value);
 	if (value && wanted)
 		cr_expect_str_eq(value, wanted, "%s: %s: %s", row, name, value);
+}
+
+void loopback_expect_body(const struct loopback *loop, const char *row, const char *wanted)
+{
+	const char *body = loop->body.data ? loop->body.data : "";
+
+	cr_expect_str_eq(body, wanted, "%s: the body is \"%.100s\"", row, body);
 }

@@ -64,6 +64,9 @@ struct loopback {
 /* Sets up a worker with one application, "main" at "/". */
 void loopback_open(struct loopback *loop);
 
+/* The same, with a handler for all methods at "/". */
+void loopback_serve(struct loopback *loop, ag_handler *handler);
+
 /* Frees everything; fails the test where a handler still waits. */
 void loopback_close(struct loopback *loop);
 
@@ -107,5 +110,8 @@ const char *loopback_field(const struct loopback *loop, const char *name);
 /* Fails the test where that is something else; NULL: none. `row` says which. */
 void loopback_expect_field(
         const struct loopback *loop, const char *row, const char *name, const char *wanted);
+
+/* The same of the body. */
+void loopback_expect_body(const struct loopback *loop, const char *row, const char *wanted);
 
 #endif

@@ -128,7 +128,7 @@ Test(expiry, ends_waits)
 			        waited[j], rows[i].waited[j], "%s: %zu: %d", name, j, waited[j]);
 		cr_expect_eq(loop.status, rows[i].status, "%s: %d", name, loop.status);
 		cr_expect_eq(loop.cut_short, rows[i].cut, "%s", name);
-		cr_expect_str_eq(loop.body.data ? loop.body.data : "", rows[i].body, "%s", name);
+		loopback_expect_body(&loop, name, rows[i].body);
 		loopback_close(&loop);
 	}
 }

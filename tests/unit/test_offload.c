@@ -28,9 +28,8 @@ static void note(const char *format, int value)
 
 static void begin(ag_handler *handler, unsigned threads)
 {
-	loopback_open(&loop);
+	loopback_serve(&loop, handler);
 	loop.runtime.threads = threads;
-	ag_route(loop.app, NULL, "/", handler);
 	trace[0] = '\0';
 	runs = 0;
 	sem_init(&gate, 0, 0);

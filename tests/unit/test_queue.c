@@ -23,8 +23,7 @@ static void note(const char *format, int value)
 
 static void begin(ag_handler *handler)
 {
-	loopback_open(&loop);
-	ag_route(loop.app, NULL, "/", handler);
+	loopback_serve(&loop, handler);
 	trace[0] = '\0';
 	loopback_get(&loop, "/");
 }

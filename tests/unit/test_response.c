@@ -13,20 +13,6 @@ static struct loopback loop;
 static int to_return, answer;
 static const char *to_write;
 
-static void begin(ag_handler *handler)
-{
-	loopback_open(&loop);
-	ag_route(loop.app, NULL, "/", handler);
-	cr_assert_null(loop.app->error, "%s", loop.app->error);
-}
-
-static void check_body(const char *row, const char *wanted)
-{
-	const char *body = loop.body.data ? loop.body.data : "";
-
-	cr_expect_str_eq(body, wanted, "%s: the body is \"%.100s\"", row, body);
-}
-
 /* ---- whole answers ---- */
 
 static int writes(struct ag_request *req)
@@ -93,7 +79,7 @@ static const struct answer_row {
 
 Test(response, answers)
 {
-	begin(writes);
+	loopback_serve(&loop, writes);
 	for (size_t i = 0; i < COUNT(answer_rows); i++) {
 		const struct answer_row *row = &answer_rows[i];
 
@@ -107,7 +93,7 @@ Test(response, answers)
 		cr_expect_eq(loop.bodiless, row->bodiless, "%s", row->name);
 		cr_expect_eq(answer, row->answer, "%s: %d", row->name, answer);
 		cr_expect_eq(loop.cut_short, row->cut, "%s", row->name);
-		check_body(row->name, row->body);
+		loopback_expect_body(&loop, row->name, row->body);
 	}
 	loopback_close(&loop);
 }
@@ -149,7 +135,7 @@ Test(response, routes)
 		loopback_ask(&loop, route_rows[i].method, target);
 		cr_expect_eq(loop.status, route_rows[i].status, "%s: %d", target, loop.status);
 		loopback_expect_field(&loop, target, "Allow", route_rows[i].allow);
-		check_body(target, route_rows[i].body);
+		loopback_expect_body(&loop, target, route_rows[i].body);
 	}
 	loopback_close(&loop);
 }
@@ -188,7 +174,7 @@ Test(response, fields_are_full)
 {
 	static const char *const targets[] = { "/", "/?type" };
 
-	begin(fills_fields);
+	loopback_serve(&loop, fills_fields);
 	for (size_t i = 0; i < COUNT(targets); i++) {
 		loopback_get(&loop, targets[i]);
 		cr_expect_eq(answer, AG_NOMEM, "%s: %d", targets[i], answer);
@@ -220,11 +206,11 @@ static int takes_all_memory(struct ag_request *req)
 
 Test(response, memory_is_used_up)
 {
-	begin(takes_all_memory);
+	loopback_serve(&loop, takes_all_memory);
 	loopback_get(&loop, "/");
 	cr_expect_eq(answer, AG_NOMEM);
 	cr_expect_eq(loop.status, 500, "%d", loop.status);
-	check_body("no memory", "500 Internal Server Error\n");
+	loopback_expect_body(&loop, "no memory", "500 Internal Server Error\n");
 	loopback_close(&loop);
 }
 
@@ -238,7 +224,7 @@ Test(response, printf_of_any_length)
 {
 	static const unsigned widths[] = { 1, 508, 509, 510, 511, 512, 513, 20000, 100000 };
 
-	begin(prints);
+	loopback_serve(&loop, prints);
 	for (size_t i = 0; i < COUNT(widths); i++) {
 		char target[32];
 

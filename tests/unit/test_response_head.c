@@ -10,13 +10,6 @@ SUITE(response_head);
 static struct loopback loop;
 static int answer; /* of the call under test */
 
-static void begin(ag_handler *handler)
-{
-	loopback_open(&loop);
-	ag_route(loop.app, NULL, "/", handler);
-	cr_assert_null(loop.app->error, "%s", loop.app->error);
-}
-
 static char long_value[RESPONSE_FIELDS_MAX + 2];
 
 static const struct {
@@ -77,7 +70,7 @@ Test(response_head, headers)
 	char row[64];
 
 	memset(long_value, 'x', sizeof long_value - 1);
-	begin(set_row);
+	loopback_serve(&loop, set_row);
 	for (row_at = 0; row_at < 2 * COUNT(header_rows); row_at++) {
 		const char *name = header_rows[row_at / 2].name;
 		const char *value = header_rows[row_at / 2].value;
@@ -131,7 +124,7 @@ static const struct {
 
 Test(response_head, replace_and_add)
 {
-	begin(sets_and_adds);
+	loopback_serve(&loop, sets_and_adds);
 	for (size_t i = 0; i < COUNT(set_rows); i++) {
 		loopback_get(&loop, set_rows[i].target);
 		loopback_expect_field(
@@ -170,7 +163,7 @@ static int sets_cookie(struct ag_request *req)
 
 Test(response_head, cookies)
 {
-	begin(sets_cookie);
+	loopback_serve(&loop, sets_cookie);
 	for (row_at = 0; row_at < COUNT(cookie_rows); row_at++) {
 		const char *field = cookie_rows[row_at].field;
 
@@ -228,7 +221,7 @@ static int sets_variable(struct ag_request *req)
 
 static void ask_for_variable(bool authorizer)
 {
-	begin(sets_variable);
+	loopback_serve(&loop, sets_variable);
 	loopback_head(&loop, PAIRS({ "REQUEST_METHOD", "GET" }, { "REQUEST_URI", "/" }));
 	loop.req->authorizer = authorizer;
 	loopback_end(&loop);
@@ -259,7 +252,7 @@ Test(response_head, variables)
 
 Test(response_head, redirect_and_two_cookies)
 {
-	begin(redirects);
+	loopback_serve(&loop, redirects);
 	ag_get(loop.app, "/two", two_cookies);
 	location = "/done?a=b";
 	loopback_get(&loop, "/");

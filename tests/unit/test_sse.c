@@ -12,8 +12,7 @@ static int answers[3]; /* of what the handler below has called */
 static void begin(ag_handler *handler)
 {
 	memset(answers, 0, sizeof answers);
-	loopback_open(&loop);
-	ag_route(loop.app, NULL, "/", handler);
+	loopback_serve(&loop, handler);
 }
 
 /* ---- events ---- */
@@ -48,7 +47,7 @@ static int sends(struct ag_request *req)
 	cr_expect_eq(ag_sse_begin(req, NULL), 0);
 	cr_expect(loop.status == 200 && !loop.ended, "the head is sent at once");
 	answers[0] = ag_sse_send(req, row->event, row->id, row->data);
-	cr_expect_str_eq(loop.body.data ? loop.body.data : "", row->lines, "%s", row->lines);
+	loopback_expect_body(&loop, row->lines, row->lines);
 	return 200;
 }
 

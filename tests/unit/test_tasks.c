@@ -23,9 +23,7 @@ static void note(const char *format, int value)
 
 static void begin(ag_handler *handler)
 {
-	loopback_open(&loop);
-	ag_route(loop.app, NULL, "/", handler);
-	cr_assert_null(loop.app->error, "%s", loop.app->error);
+	loopback_serve(&loop, handler);
 	trace[0] = '\0';
 	place = 0;
 	kept = false;

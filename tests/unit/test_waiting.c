@@ -10,20 +10,6 @@ SUITE(waiting);
 static struct loopback loop;
 static int answer; /* of the call under test */
 
-static void begin(ag_handler *handler)
-{
-	loopback_open(&loop);
-	ag_route(loop.app, NULL, "/", handler);
-	cr_assert_null(loop.app->error, "%s", loop.app->error);
-}
-
-static void check_body(const char *row, const char *wanted)
-{
-	const char *body = loop.body.data ? loop.body.data : "";
-
-	cr_expect_str_eq(body, wanted, "%s: the body is \"%.100s\"", row, body);
-}
-
 /* ---- streaming, slow and gone clients ---- */
 
 static int streams(struct ag_request *req)
@@ -72,7 +58,7 @@ Test(waiting, streaming)
 		size_t size = stream_rows[i / 2].size;
 		char *noise = support_noise(size == 299000 ? 300000 : size);
 
-		begin(streams);
+		loopback_serve(&loop, streams);
 		loop.slow = i & 1;
 		loopback_ask(&loop, stream_rows[i / 2].method, target);
 		while (!loop.finished) {
@@ -105,7 +91,7 @@ static int sleeps_between(struct ag_request *req)
 
 Test(waiting, current_request)
 {
-	begin(sleeps_between);
+	loopback_serve(&loop, sleeps_between);
 	loopback_ask(&loop, "GET", "/");
 	cr_expect(!loop.finished && !loop.runtime.current, "while it waits");
 	cr_expect_gt(loop.req->since, 0);
@@ -147,7 +133,7 @@ static const struct {
 
 Test(waiting, client_goes_away)
 {
-	begin(waits_for_all);
+	loopback_serve(&loop, waits_for_all);
 	loop.slow = true;
 	for (size_t i = 0; i < COUNT(gone_rows); i++) {
 		const char *target = gone_rows[i].target;
@@ -174,7 +160,7 @@ Test(waiting, client_goes_away)
 
 Test(waiting, sleep)
 {
-	begin(waits_for_all);
+	loopback_serve(&loop, waits_for_all);
 	loopback_get(&loop, "/?sleep");
 	cr_assert_not(loop.finished);
 	request_wake(&loop.req->handler, 0);
@@ -183,7 +169,7 @@ Test(waiting, sleep)
 	cr_expect(loop.finished);
 	cr_expect_eq(waited[2], 0);
 	cr_expect_eq(loop.status, 200);
-	check_body("sleep", "more");
+	loopback_expect_body(&loop, "sleep", "more");
 	loopback_close(&loop);
 }
 
@@ -251,7 +237,7 @@ static void check_reading(size_t i)
 
 	if (length)
 		pairs[1] = (struct pair_text){ "CONTENT_LENGTH", length };
-	begin(reads);
+	loopback_serve(&loop, reads);
 	loop.limits.body_size = 8;
 	loop.limits.body_memory = 4;
 	answer = 0;
@@ -265,7 +251,7 @@ static void check_reading(size_t i)
 	cr_assert(loop.finished, "%s", name);
 	cr_expect_eq(answer, body_rows[i].answer, "%s: %d", name, answer);
 	cr_expect_eq(loop.status, body_rows[i].status, "%s: %d", name, loop.status);
-	check_body(name, body_rows[i].body);
+	loopback_expect_body(&loop, name, body_rows[i].body);
 	loopback_close(&loop);
 }
 
