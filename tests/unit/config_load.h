@@ -71,6 +71,18 @@ static inline struct config *load_good(const char *arguments)
 	return config;
 }
 
+/* As --print-config shows it; to be freed. */
+static inline char *print(const struct config *config)
+{
+	size_t size;
+	char *text = NULL;
+	FILE *out = open_memstream(&text, &size);
+
+	config_print(config, out);
+	fclose(out);
+	return text;
+}
+
 struct error_row {
 	const char *input, *message;
 };

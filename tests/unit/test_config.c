@@ -8,17 +8,6 @@
 
 SUITE(config);
 
-static char *print(const struct config *config)
-{
-	size_t size;
-	char *text = NULL;
-	FILE *out = open_memstream(&text, &size);
-
-	config_print(config, out);
-	fclose(out);
-	return text;
-}
-
 /* ---- values ---- */
 
 static const struct value_row {

@@ -22,17 +22,6 @@ static const struct {
 	{ "daemon.environment=A=;", "environment = A=;" },
 };
 
-static char *print(const struct config *config)
-{
-	size_t size;
-	char *text = NULL;
-	FILE *out = open_memstream(&text, &size);
-
-	config_print(config, out);
-	fclose(out);
-	return text;
-}
-
 /* Each is printed as a line that reads back to the same. */
 Test(process_keys, values)
 {
