@@ -133,17 +133,8 @@ static void apache(FILE *file, const struct gateway *gateway, const char *backen
 {
 	static const char *const modules[] = { "mpm_event", "authz_core", "authn_core",
 		"authz_user", "auth_basic", "authnz_fcgi", "proxy", "proxy_fcgi" };
-	const char *directory = support_directory();
 
-	fprintf(file, "ServerRoot %s\nServerName gate.test\nPidFile %s/apache.pid\n", directory,
-	        directory);
-	fprintf(file, "ErrorLog %s/apache.log\nDefaultRuntimeDir %s\nDocumentRoot %s\n", directory,
-	        directory, directory);
-	for (size_t i = 0; i < COUNT(modules); i++)
-		fprintf(file, "LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n",
-		        modules[i], modules[i]);
-	if (geteuid() == 0)
-		fprintf(file, "User www-data\nGroup www-data\n");
+	gateway_apache_head(file, modules, COUNT(modules));
 	fprintf(file, "Listen %s\nAuthnzFcgiDefineProvider authn keys fcgi://%s/\n",
 	        gateway->address[0], backend);
 	fprintf(file, "<Location \"/private.txt\">\nAuthType None\n"

@@ -26,22 +26,28 @@ const struct gateway_kind gateway_kinds[GATEWAYS] = {
 
 /* ---- configurations ---- */
 
-static void apache_config(FILE *file, const struct gateway *gateway, const char *backend)
+void gateway_apache_head(FILE *file, const char *const *modules, size_t count)
 {
-	static const char *const modules[] = { "mpm_event", "authz_core", "proxy", "proxy_fcgi",
-		"proxy_scgi", "proxy_uwsgi", "proxy_http" };
-	static const char *const schemes[] = { "fcgi", "scgi", "uwsgi", "http" };
 	const char *directory = support_directory();
 
 	fprintf(file, "ServerRoot %s\nServerName gate.test\nPidFile %s/apache.pid\n", directory,
 	        directory);
 	fprintf(file, "ErrorLog %s/apache.log\nDefaultRuntimeDir %s\nDocumentRoot %s\n", directory,
 	        directory, directory);
-	for (size_t i = 0; i < COUNT(modules); i++)
+	for (size_t i = 0; i < count; i++)
 		fprintf(file, "LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n",
 		        modules[i], modules[i]);
 	if (geteuid() == 0)
 		fprintf(file, "User www-data\nGroup www-data\n");
+}
+
+static void apache_config(FILE *file, const struct gateway *gateway, const char *backend)
+{
+	static const char *const modules[] = { "mpm_event", "authz_core", "proxy", "proxy_fcgi",
+		"proxy_scgi", "proxy_uwsgi", "proxy_http" };
+	static const char *const schemes[] = { "fcgi", "scgi", "uwsgi", "http" };
+
+	gateway_apache_head(file, modules, COUNT(modules));
 	for (size_t i = 0; i < gateway->count; i++) {
 		const char *address = gateway->address[i];
 

@@ -45,6 +45,9 @@ typedef void gateway_config(FILE *file, const struct gateway *gateway, const cha
 void gateway_start_as(struct gateway *gateway, const struct gateway_kind *kind, size_t count,
         gateway_config *config, const char *backend);
 
+/* The head of an Apache's: its files, these modules, and whom it runs as. */
+void gateway_apache_head(FILE *file, const char *const *modules, size_t count);
+
 /* Tells it to end and expects it to do so in order. */
 void gateway_stop(struct gateway *gateway);
 
