@@ -67,21 +67,28 @@ static void check_upload(const char *address, const char *name, const char *targ
 	free(noise);
 }
 
-Test(nginx, upload, .timeout = 240)
+/* Every size through every gate, to a handler that reads it whole and to one in pieces. */
+static void check_sizes(const char *app,
+        void (*check)(const char *address, const char *name, const char *target, size_t size))
 {
 	struct site site;
 
-	site_start(&site, "env");
+	site_start(&site, app);
 	for (size_t gate = 0; gate < NGINX_GATES; gate++) {
 		const char *address = site.nginx.address[gate], *name = nginx_gates[gate].name;
 
 		for (size_t i = 0; i < COUNT(sizes); i++) {
-			check_upload(address, name, "/", sizes[i]);
+			check(address, name, "/", sizes[i]);
 			if (!nginx_gates[gate].announces_wrongly)
-				check_upload(address, name, "/stream/", sizes[i]);
+				check(address, name, "/stream/", sizes[i]);
 		}
 	}
 	site_stop(&site);
+}
+
+Test(nginx, upload, .timeout = 240)
+{
+	check_sizes("env", check_upload);
 }
 
 static void check_echo(const char *address, const char *name, const char *target, size_t size)
@@ -101,19 +108,7 @@ static void check_echo(const char *address, const char *name, const char *target
 
 Test(nginx, echo, .timeout = 240)
 {
-	struct site site;
-
-	site_start(&site, "echo");
-	for (size_t gate = 0; gate < NGINX_GATES; gate++) {
-		const char *address = site.nginx.address[gate], *name = nginx_gates[gate].name;
-
-		for (size_t i = 0; i < COUNT(sizes); i++) {
-			check_echo(address, name, "/", sizes[i]);
-			if (!nginx_gates[gate].announces_wrongly)
-				check_echo(address, name, "/stream/", sizes[i]);
-		}
-	}
-	site_stop(&site);
+	check_sizes("echo", check_echo);
 }
 
 /* ---- early answers ---- */
