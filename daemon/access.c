@@ -58,7 +58,8 @@ void access_lines_rescue(struct access_lines *lines)
 		return;
 	while (used && lines->buffer[used - 1] != '\n')
 		used--;
-	log_sink_write(log_access_sink(), lines ? lines->buffer : "", used);
+	if (used)
+		log_sink_write(log_access_sink(), lines->buffer, used);
 }
 
 /* Whole lines are there before they count. */
