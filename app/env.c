@@ -30,8 +30,9 @@ const struct env_name env_names[VAR_COUNT] = { ENV_SHORT_NAMES(NAME) ENV_NAMES(N
 	((id) == VAR_HTTP_CONTENT_TYPE            ? VAR_CONTENT_TYPE                               \
 	        : (id) == VAR_HTTP_CONTENT_LENGTH ? VAR_CONTENT_LENGTH                             \
 	                                          : (id))
+#define BEHIND(text) ((sizeof(text) > 6) * (sizeof(text) - 6)) /* "HTTP_" */
 #define FIELD(name, ...)                                                                           \
-	[VAR_##name] = { WORDS(FIELD_BYTE, #name, IS_FIELD(#name) ? sizeof(#name) - 6 : 0),        \
+	[VAR_##name] = { WORDS(FIELD_BYTE, #name, IS_FIELD(#name) ? BEHIND(#name) : 0),            \
 		BECOMES(VAR_##name) },
 
 const struct env_name env_fields[VAR_COUNT] = { ENV_SHORT_NAMES(FIELD) ENV_NAMES(FIELD) };
@@ -45,6 +46,8 @@ const char *const env_texts[VAR_COUNT] = { ENV_SHORT_NAMES(TEXT) ENV_NAMES(TEXT)
 
 enum var_id env_lookup_short(const void *name, size_t length)
 {
+	if (length == 4 && memcmp(name, "SCGI", 4) == 0)
+		return VAR_SCGI;
 	if (length == 5 && memcmp(name, "HTTPS", 5) == 0)
 		return VAR_HTTPS;
 	return length == 7 && memcmp(name, "HTTP_TE", 7) == 0 ? VAR_HTTP_TE : VAR_OTHER;

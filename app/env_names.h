@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* clang-format off */
-#define ENV_SHORT_NAMES(X) X(HTTPS) X(HTTP_TE)
+#define ENV_SHORT_NAMES(X) X(SCGI) X(HTTPS) X(HTTP_TE)
 #define ENV_NAMES(X) \
 	X(HTTP_HOST, 'H', 'S') X(PATH_INFO, 'I', 'F') \
 	X(REQUEST_ID, 'S', 'I') X(HTTP_PROXY, 'P', 'X') \

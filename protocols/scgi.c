@@ -58,7 +58,7 @@ static enum decode_result decode_length(
 /* The two variables that frame the request. False: they are wrong. */
 static bool note_pair(struct scgi *scgi, const struct pair *pair)
 {
-	if (span_is(pair->name, "SCGI")) {
+	if (pair->id == VAR_SCGI) {
 		scgi->has_scgi = span_is(pair->value, "1");
 		return scgi->has_scgi;
 	}
