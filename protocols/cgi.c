@@ -75,9 +75,9 @@ static inline void fill(struct var *var, const struct pair *pair, char *value)
 }
 
 /*
- * The same for entry `index`. True: it is good, and known. A name with a number is good, and so is
- * a value without control bytes and blanks. That is read before anything is written there: a
- * processor waits for bytes that it has written in part.
+ * The same for entry `index`. True: its name has a number, its value neither control bytes nor
+ * blanks, and so it is known now. That is read before anything is written there: a processor waits
+ * for bytes that it has written in part.
  */
 static inline bool enter(
         struct env *env, struct var *var, unsigned index, const struct pair *pair, char *value)
