@@ -1,11 +1,8 @@
 /* Channels between daemons, through a real Redis. */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -347,22 +344,6 @@ Test(bus_redis, password_repeated, .timeout = 120)
 
 /* ---- TCP ---- */
 
-/* A port that is free now; the listening socket, which nobody accepts from. */
-static int listen_somewhere(char address[128], char port[16])
-{
-	struct sockaddr_in where = { .sin_family = AF_INET };
-	socklen_t length = sizeof where;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	cr_assert_eq(bind(fd, (struct sockaddr *)&where, length), 0);
-	cr_assert_eq(listen(fd, 16), 0);
-	cr_assert_eq(getsockname(fd, (struct sockaddr *)&where, &length), 0);
-	snprintf(port, 16, "%u", ntohs(where.sin_port));
-	snprintf(address, 128, "127.0.0.1:%s", port);
-	return fd;
-}
-
 /* At first somebody is there who does not say a word, then nobody, then Redis. */
 Test(bus_redis, tcp, .timeout = 180)
 {
@@ -371,7 +352,8 @@ Test(bus_redis, tcp, .timeout = 180)
 
 	redis_make(&redis, "");
 	redis_kill(&redis);
-	fd = listen_somewhere(redis.address, redis.port);
+	fd = support_listen(redis.address);
+	strcpy(redis.port, strchr(redis.address, ':') + 1);
 	site_start(&sites[0], &redis, "log.level=warning");
 	daemon_expect(&sites[0].daemon, "it does not answer");
 	audience_gather(&sites[0].audience, site_address(&sites[0]), WORKERS);

@@ -1,6 +1,5 @@
 /* The daemon's own behaviour: how it starts, refuses to, and ends. */
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,26 +190,11 @@ Test(daemon, file_in_the_way, .timeout = 60)
 	cr_expect_eq(access(path, F_OK), 0);
 }
 
-/* A listening socket, and its address as anygate prints it. */
-static int make_listener(char address[64])
-{
-	struct sockaddr_in where = { .sin_family = AF_INET };
-	socklen_t length = sizeof where;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	cr_assert_eq(bind(fd, (struct sockaddr *)&where, length), 0);
-	cr_assert_eq(listen(fd, 64), 0);
-	getsockname(fd, (struct sockaddr *)&where, &length);
-	snprintf(address, 64, "127.0.0.1:%u", ntohs(where.sin_port));
-	return fd;
-}
-
 /* systemd.socket(5): LISTEN_PID is the daemon's own, so a shell that becomes it sets it. */
 Test(daemon, systemd_sockets, .timeout = 60)
 {
 	char addresses[2][64];
-	int sockets[] = { make_listener(addresses[0]), make_listener(addresses[1]) };
+	int sockets[] = { support_listen(addresses[0]), support_listen(addresses[1]) };
 	struct daemon daemon;
 
 	daemon_start_with(&daemon, 2,
@@ -233,7 +217,7 @@ Test(daemon, systemd_sockets, .timeout = 60)
 Test(daemon, descriptor_0, .timeout = 60)
 {
 	char address[64];
-	int fd = make_listener(address);
+	int fd = support_listen(address);
 	struct daemon daemon;
 
 	daemon_start_with(&daemon, 1,
@@ -250,7 +234,7 @@ Test(daemon, descriptor_0, .timeout = 60)
 Test(daemon, descriptor_by_number, .timeout = 60)
 {
 	char address[64];
-	int fd = make_listener(address);
+	int fd = support_listen(address);
 	struct daemon daemon;
 
 	daemon_start_with(&daemon, 1,

@@ -1,12 +1,9 @@
 /* No descriptors left, or no disk: what needs them fails clearly, all else goes on. */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/support/audience.h"
@@ -124,30 +121,16 @@ Test(shortage, fetch, .timeout = 60)
 
 /* ---- a full disk ---- */
 
-/* A server whose connections nobody accepts. */
-static int listen_deaf(char target[64])
-{
-	struct sockaddr_in where = { .sin_family = AF_INET };
-	socklen_t length = sizeof where;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	cr_assert_eq(bind(fd, (struct sockaddr *)&where, length), 0);
-	cr_assert_eq(listen(fd, 16), 0);
-	cr_assert_eq(getsockname(fd, (struct sockaddr *)&where, &length), 0);
-	snprintf(target, 64, "/fetches/?stream=1&url=http://127.0.0.1:%u/", ntohs(where.sin_port));
-	return fd;
-}
-
 /* A body that the one who is asked does not take: it ends in an answer, and so does the fetch. */
 Test(shortage, body_on_full_disk, .timeout = 60)
 {
 	const struct rlimit small = { 65536, 65536 };
 	const size_t size = 32 << 20; /* more than sockets hold */
-	char *noise = support_noise(size), target[64];
+	char *noise = support_noise(size), deaf_address[32], target[64];
 	struct response response;
-	int deaf = listen_deaf(target);
+	int deaf = support_listen(deaf_address); /* nobody accepts from it */
 
+	snprintf(target, sizeof target, "/fetches/?stream=1&url=http://%s/", deaf_address);
 	signal(SIGXFSZ, SIG_IGN);
 	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
 	begin();

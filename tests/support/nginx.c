@@ -1,8 +1,6 @@
 #include "nginx.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,29 +107,13 @@ static void write_config(const struct nginx *nginx, const char *path,
 	fclose(file);
 }
 
-/* A listening socket on a free loopback port, inherited by what is started next. */
-static int bind_port(char address[32])
-{
-	struct sockaddr_in where = { .sin_family = AF_INET };
-	socklen_t length = sizeof where;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	cr_assert_geq(fd, 0);
-	cr_assert_eq(bind(fd, (struct sockaddr *)&where, length), 0);
-	cr_assert_eq(listen(fd, 511), 0);
-	getsockname(fd, (struct sockaddr *)&where, &length);
-	snprintf(address, 32, "127.0.0.1:%u", ntohs(where.sin_port));
-	return fd;
-}
-
 void nginx_start_as(struct nginx *nginx, void (*write)(FILE *file, const struct nginx *nginx))
 {
 	const char *directory = support_directory(), *config = support_path("nginx.conf");
 	int sockets[NGINX_GATES];
 
 	for (size_t i = 0; i < NGINX_GATES; i++)
-		sockets[i] = bind_port(nginx->address[i]);
+		sockets[i] = support_listen(nginx->address[i]);
 	write_config(nginx, config, write);
 	process_start(&nginx->process,
 	        &(struct process_options){

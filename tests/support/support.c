@@ -1,9 +1,11 @@
 #include "support.h"
 
+#include <arpa/inet.h>
 #include <criterion/hooks.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <netinet/in.h>
 #include <openssl/sha.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -250,6 +253,21 @@ void support_allow_descriptors(void)
 }
 
 /* ---- bytes ---- */
+
+int support_listen(char address[32])
+{
+	struct sockaddr_in where = { .sin_family = AF_INET };
+	socklen_t length = sizeof where;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&where, length), 0);
+	cr_assert_eq(listen(fd, 511), 0);
+	cr_assert_eq(getsockname(fd, (struct sockaddr *)&where, &length), 0);
+	snprintf(address, 32, "127.0.0.1:%u", ntohs(where.sin_port));
+	return fd;
+}
 
 struct bytes bytes_empty(void)
 {

@@ -43,6 +43,9 @@ void support_forget(pid_t group);
 /* Lets this process, and those it starts, have as many descriptors as they may. */
 void support_allow_descriptors(void);
 
+/* A listening socket on a free loopback port, whose address is written as anygate prints it. */
+int support_listen(char address[32]);
+
 /* Bytes that grow; zeroed means none. `data` ends in a NUL that `length` does not count. */
 struct bytes {
 	char *data;
